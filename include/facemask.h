@@ -1,0 +1,45 @@
+// Facemask: find faces and say whether each wears a mask. Link with -lfacemask (pkg-config facemask).
+#ifndef FACEMASK_H
+#define FACEMASK_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+// A loaded model. Several threads may call facemask_detect on the same model at once.
+typedef struct facemask_model facemask_model;
+
+typedef struct facemask_face {
+  float x1, y1, x2, y2; // pixel edges in the picture given
+  float score;          // 0 to 1
+  int label;            // 1 to facemask_class_count
+} facemask_face;
+
+typedef struct facemask_options {
+  int threads;           // 0: all processors this process may use
+  float score_threshold; // 0: 0.5
+  float nms_threshold;   // 0: 0.5
+} facemask_options;
+
+// Opens a weights file written by facemask. options may be NULL. 0, or negative: facemask_error_message tells why.
+int facemask_open(facemask_model **model, const char *weights_path, const facemask_options *options);
+void facemask_close(facemask_model *model);
+int facemask_class_count(const facemask_model *model);
+const char *facemask_class_name(const facemask_model *model, int label); // NULL when there is no such label
+
+// Finds faces in 8-bit RGB pixels, `stride` bytes from row to row. *faces has *count entries by falling score; facemask_free_faces it.
+int facemask_detect(facemask_model *model, const uint8_t *rgb, int width, int height, size_t stride,
+                    facemask_face **faces, size_t *count);
+void facemask_free_faces(facemask_face *faces);
+
+// The last failure of this thread in words.
+const char *facemask_error_message(void);
+const char *facemask_version(void);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

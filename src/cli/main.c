@@ -1,0 +1,7 @@
+// The table of verbs.
+#include <stdio.h>
+
+int main(void) {
+  puts("facemask");
+  return 0;
+}

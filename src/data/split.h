@@ -1,0 +1,37 @@
+// Train/test and stratified folds, exactly as NumPy, scikit-learn and iterative-stratification give them.
+#ifndef FM_DATA_SPLIT_H
+#define FM_DATA_SPLIT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/status.h"
+#include "data/dataset.h"
+
+typedef struct fm_split_list {
+  char **names; // without extension
+  size_t count;
+} fm_split_list;
+
+typedef struct fm_split {
+  uint32_t seed;
+  fm_split_list train, test; // in the order scikit-learn gives
+  fm_split_list *folds;      // fold_count lists: the valid part, in the order of train
+  size_t fold_count;
+} fm_split;
+
+typedef struct fm_split_options {
+  double test_fraction; // 0 puts everything in train, in sorted order
+  int folds;
+  uint32_t seed;
+  bool no_shuffle;
+} fm_split_options;
+
+FM_MUST_USE fm_status fm_split_make(fm_split *out, const fm_dataset *dataset, const fm_split_options *options);
+// The file that `facemask split --out` writes, and also the layout {"train","test","valid_folds":[[…]]} .
+FM_MUST_USE fm_status fm_split_read(fm_split *out, const char *path);
+FM_MUST_USE fm_status fm_split_write(const fm_split *split, const fm_dataset *dataset, const char *path);
+void fm_split_release(fm_split *split);
+
+#endif

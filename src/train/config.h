@@ -1,0 +1,56 @@
+// The whole configuration of a run: the detector's settings and train.*, augment, log.*. One table (config.c) for YAML, --set and docs.
+#ifndef FM_TRAIN_CONFIG_H
+#define FM_TRAIN_CONFIG_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/options.h"
+#include "base/status.h"
+#include "detect/config.h"
+
+typedef enum fm_precision { FM_PRECISION_AUTO, FM_PRECISION_FP32, FM_PRECISION_BF16, FM_PRECISION_INT8 } fm_precision;
+typedef enum fm_optimizer_kind { FM_OPTIMIZER_SGD, FM_OPTIMIZER_ADAM, FM_OPTIMIZER_ADAMW } fm_optimizer_kind;
+typedef enum fm_schedule_kind { FM_SCHEDULE_STEP, FM_SCHEDULE_MULTI_STEP, FM_SCHEDULE_COSINE, FM_SCHEDULE_CONSTANT } fm_schedule_kind;
+
+typedef struct fm_train_config {
+  int epochs, batch_size;
+  int optimizer; // fm_optimizer_kind
+  float lr, momentum, weight_decay;
+  int schedule;             // fm_schedule_kind
+  int step_size;            // epochs, schedule step
+  fm_float_list milestones; // epochs, schedule multi_step
+  float gamma;
+  int warmup_steps;
+  float clip_norm; // 0: none
+  float ema;       // 0: none, else the decay
+  int precision;   // fm_precision
+  int seed;
+  bool shuffle, carry_weights;
+  int checkpoint_steps; // a checkpoint every so many steps besides each epoch; 0: epochs only
+  int loader_threads;   // 0: chosen
+  int cache_mb;         // decoded pictures kept, at most so many MiB
+} fm_train_config;
+
+typedef struct fm_log_config {
+  int every_steps;
+  bool tensorboard;
+} fm_log_config;
+
+enum { FM_AUGMENT_TEXT_BYTES = 4096 };
+typedef struct fm_config {
+  fm_model_config model;
+  fm_train_config train;
+  fm_log_config log;
+  char augment[FM_AUGMENT_TEXT_BYTES]; // the list as flow YAML: "[{horizontal_flip: {p: 0.5}}]"; "[]" for none
+} fm_config;
+
+extern const fm_option fm_config_options[]; // every key of cli.md; offsets into fm_config
+
+// Defaults, then FILE (may be NULL), then assignments "key=value"; model.arch is looked up first so that its preset comes
+// before the other keys. `base` (may be NULL): start from the configuration of a weights file instead of the default architecture.
+FM_MUST_USE fm_status fm_config_load(fm_config *out, const char *file, const char *const *assignments,
+                                     int assignment_count, const fm_model_config *base);
+FM_MUST_USE fm_status fm_config_write(const fm_config *config, const char *path);
+
+#endif
