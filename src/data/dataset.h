@@ -42,12 +42,16 @@ FM_MUST_USE fm_status fm_dataset_open(fm_dataset **out, const char *path, const 
 void fm_dataset_free(fm_dataset *dataset);
 
 size_t fm_dataset_count(const fm_dataset *dataset);
-const fm_sample *fm_dataset_sample(const fm_dataset *dataset, size_t index); // sorted by name as byte strings
+// Sorted by annotation file name ("a.xml") as byte strings, which is the order of the picture files' names too.
+const fm_sample *fm_dataset_sample(const fm_dataset *dataset, size_t index);
 ptrdiff_t fm_dataset_find(const fm_dataset *dataset, const char *name);      // by name; -1 when there is none
 int fm_dataset_class_count(const fm_dataset *dataset);                       // without background
 const char *fm_dataset_class_name(const fm_dataset *dataset, int label);     // label 1..class_count
 const fm_problem *fm_dataset_problems(const fm_dataset *dataset, size_t *count);
 bool fm_dataset_annotations_only(const fm_dataset *dataset);
+// Decodes every picture, in parallel. One that fails becomes a problem and its sample is dropped; opening looks at headers
+// only. With strict, any problem is FM_ERR_FORMAT.
+FM_MUST_USE fm_status fm_dataset_check_pictures(fm_dataset *dataset);
 // Decodes the picture of a sample. Safe from several threads at once.
 FM_MUST_USE fm_status fm_dataset_image(const fm_dataset *dataset, size_t index, fm_image *out);
 
