@@ -1,0 +1,316 @@
+// Train, test and folds, and the JSON file that holds them.
+#include "data/split.h"
+
+#include <jansson.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "data/mt19937.h"
+#include "data/stratify.h"
+
+enum { SPLIT_FILE_BYTES_MAX = 256 * 1024 * 1024, SPLIT_FOLDS_MAX = 1000 };
+
+static fm_status split_list_new(fm_split_list *list, size_t capacity) {
+  *list = (fm_split_list){0};
+  list->names = calloc(capacity + 1, sizeof *list->names);
+  FM_CHECK_ALLOC(list->names);
+  return FM_OK;
+}
+
+// The list must have room.
+static fm_status split_list_add(fm_split_list *list, const char *name) {
+  list->names[list->count] = strdup(name);
+  FM_CHECK_ALLOC(list->names[list->count]);
+  list->count++;
+  return FM_OK;
+}
+
+static void split_list_release(fm_split_list *list) {
+  for (size_t i = 0; i < list->count; i++)
+    free(list->names[i]);
+  free(list->names);
+  *list = (fm_split_list){0};
+}
+
+void fm_split_release(fm_split *split) {
+  split_list_release(&split->train);
+  split_list_release(&split->test);
+  for (size_t i = 0; i < split->fold_count; i++)
+    split_list_release(&split->folds[i]);
+  free(split->folds);
+  *split = (fm_split){0};
+}
+
+static fm_status split_folds_new(fm_split *split, size_t count) {
+  split->folds = calloc(count + 1, sizeof *split->folds);
+  FM_CHECK_ALLOC(split->folds);
+  split->fold_count = count;
+  return FM_OK;
+}
+
+// train_test_split: the first ceil(fraction * count) of a permutation are the test part, the
+// others, in their order, train. `order` (count) becomes the rows of train behind those of test;
+// without a test part all rows in their order.
+static fm_status split_deal(uint32_t *order, size_t count, const fm_split_options *options,
+                            size_t *test_count) {
+  if (!(options->test_fraction >= 0 && options->test_fraction < 1))
+    return fm_fail(FM_ERR_ARGUMENT, "the test fraction must be in [0, 1), not %g",
+                   options->test_fraction);
+  *test_count = (size_t)ceil(options->test_fraction * (double)count);
+  if (*test_count >= count)
+    return fm_fail(FM_ERR_ARGUMENT, "a test fraction of %g leaves none of %zu pictures for train",
+                   options->test_fraction, count);
+  fm_mt19937 generator;
+  fm_mt19937_seed(&generator, options->seed);
+  if (*test_count > 0)
+    fm_mt19937_permutation(&generator, order, count);
+  else
+    for (size_t i = 0; i < count; i++)
+      order[i] = (uint32_t)i;
+  return FM_OK;
+}
+
+// has_label (count, classes): the classes that stand in each picture.
+static void split_mark_labels(uint8_t *has_label, const fm_dataset *dataset, const uint32_t *rows,
+                              size_t count) {
+  size_t classes = (size_t)fm_dataset_class_count(dataset);
+  for (size_t i = 0; i < count; i++) {
+    const fm_sample *sample = fm_dataset_sample(dataset, rows[i]);
+    for (size_t j = 0; j < sample->object_count; j++)
+      has_label[i * classes + (size_t)sample->objects[j].label - 1] = 1;
+  }
+}
+
+static fm_status split_stratify(fm_split *split, const fm_dataset *dataset, const uint32_t *rows,
+                                const fm_split_options *options) {
+  int classes = fm_dataset_class_count(dataset);
+  size_t count = split->train.count;
+  if (options->folds > SPLIT_FOLDS_MAX)
+    return fm_fail(FM_ERR_ARGUMENT, "at most %d folds, not %d", SPLIT_FOLDS_MAX, options->folds);
+  uint8_t *has_label = calloc(count * (size_t)classes + 1, 1);
+  uint32_t *fold_of = calloc(count + 1, sizeof *fold_of);
+  fm_status status = has_label && fold_of ? FM_OK : fm_fail(FM_ERR_MEMORY, "out of memory");
+  if (status == FM_OK) {
+    split_mark_labels(has_label, dataset, rows, count);
+    status =
+        fm_stratify(fold_of, has_label, count, classes,
+                    &(fm_stratify_options){options->folds, options->seed, !options->no_shuffle});
+  }
+  if (status == FM_OK)
+    status = split_folds_new(split, (size_t)options->folds);
+  for (size_t fold = 0; fold < split->fold_count && status == FM_OK; fold++) {
+    status = split_list_new(&split->folds[fold], count);
+    for (size_t i = 0; i < count && status == FM_OK; i++)
+      if (fold_of[i] == fold)
+        status = split_list_add(&split->folds[fold], split->train.names[i]);
+  }
+  free(has_label);
+  free(fold_of);
+  return status;
+}
+
+static fm_status split_make(fm_split *out, const fm_dataset *dataset,
+                            const fm_split_options *options, uint32_t *order) {
+  size_t count = fm_dataset_count(dataset), test_count;
+  FM_TRY(split_deal(order, count, options, &test_count));
+  FM_TRY(split_list_new(&out->test, test_count));
+  FM_TRY(split_list_new(&out->train, count - test_count));
+  for (size_t i = 0; i < count; i++)
+    FM_TRY(split_list_add(i < test_count ? &out->test : &out->train,
+                          fm_dataset_sample(dataset, order[i])->name));
+  return split_stratify(out, dataset, order + test_count, options);
+}
+
+fm_status fm_split_make(fm_split *out, const fm_dataset *dataset, const fm_split_options *options) {
+  *out = (fm_split){.seed = options->seed};
+  uint32_t *order = calloc(fm_dataset_count(dataset) + 1, sizeof *order);
+  FM_CHECK_ALLOC(order);
+  fm_status status = split_make(out, dataset, options, order);
+  free(order);
+  if (status < 0)
+    fm_split_release(out);
+  return status;
+}
+
+static fm_status split_read_list(fm_split_list *out, const json_t *array, const char *key) {
+  if (!json_is_array(array))
+    return fm_fail(FM_ERR_FORMAT, "\"%s\" is not a list of names", key);
+  FM_TRY(split_list_new(out, json_array_size(array)));
+  for (size_t i = 0; i < json_array_size(array); i++) {
+    const char *name = json_string_value(json_array_get(array, i));
+    if (!name)
+      return fm_fail(FM_ERR_FORMAT, "\"%s\": entry %zu is not a name", key, i);
+    FM_TRY(split_list_add(out, name));
+  }
+  return FM_OK;
+}
+
+static int split_compare_names(const void *a, const void *b) {
+  return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+// The names, sorted, lent by the list; FM_ERR_FORMAT when one stands twice.
+static fm_status split_sorted(char ***out, const fm_split_list *list, const char *key) {
+  char **sorted = malloc((list->count + 1) * sizeof *sorted);
+  FM_CHECK_ALLOC(sorted);
+  if (list->count > 0)
+    memcpy(sorted, list->names, list->count * sizeof *sorted);
+  if (list->count > 1)
+    qsort(sorted, list->count, sizeof *sorted, split_compare_names);
+  for (size_t i = 1; i < list->count; i++)
+    if (strcmp(sorted[i - 1], sorted[i]) == 0) {
+      fm_status status = fm_fail(FM_ERR_FORMAT, "\"%s\": %s stands there twice", key, sorted[i]);
+      free(sorted);
+      return status;
+    }
+  *out = sorted;
+  return FM_OK;
+}
+
+static fm_status split_check(const fm_split *split) {
+  char **train, **fold;
+  FM_TRY(split_sorted(&train, &split->train, "train"));
+  fm_status status = FM_OK;
+  for (size_t i = 0; i < split->fold_count && status == FM_OK; i++) {
+    status = split_sorted(&fold, &split->folds[i], "folds");
+    if (status < 0)
+      break;
+    for (size_t j = 0; j < split->folds[i].count && status == FM_OK; j++)
+      if (!bsearch(&fold[j], train, split->train.count, sizeof *train, split_compare_names))
+        status = fm_fail(FM_ERR_FORMAT, "fold %zu: %s is not in \"train\"", i + 1, fold[j]);
+    free(fold);
+  }
+  free(train);
+  return status;
+}
+
+static fm_status split_parse(fm_split *out, const json_t *root) {
+  if (!json_is_object(root))
+    return fm_fail(FM_ERR_FORMAT, "not a JSON object");
+  json_int_t seed = json_integer_value(json_object_get(root, "seed"));
+  out->seed = seed >= 0 && seed <= UINT32_MAX ? (uint32_t)seed : 0;
+  FM_TRY(split_read_list(&out->train, json_object_get(root, "train"), "train"));
+  if (json_object_get(root, "test"))
+    FM_TRY(split_read_list(&out->test, json_object_get(root, "test"), "test"));
+  const json_t *folds = json_object_get(root, "folds");
+  const json_t *lists = json_object_get(root, "valid_folds");
+  const json_t *array = folds ? folds : lists;
+  if (!array)
+    return fm_fail(FM_ERR_FORMAT, "neither \"folds\" nor \"valid_folds\"");
+  if (!json_is_array(array) || json_array_size(array) > SPLIT_FOLDS_MAX)
+    return fm_fail(FM_ERR_FORMAT, "the folds are not a list of at most %d", SPLIT_FOLDS_MAX);
+  FM_TRY(split_folds_new(out, json_array_size(array)));
+  for (size_t i = 0; i < out->fold_count; i++) {
+    const json_t *item = json_array_get(array, i);
+    FM_TRY(split_read_list(&out->folds[i], folds ? json_object_get(item, "valid") : item, "valid"));
+  }
+  return split_check(out);
+}
+
+fm_status fm_split_read(fm_split *out, const char *path) {
+  *out = (fm_split){0};
+  fm_bytes bytes;
+  FM_TRY(fm_file_read(&bytes, path, SPLIT_FILE_BYTES_MAX));
+  json_error_t error;
+  json_t *root = json_loadb((const char *)bytes.data, bytes.size, JSON_REJECT_DUPLICATES, &error);
+  free(bytes.data);
+  if (!root)
+    return fm_fail(FM_ERR_FORMAT, "%s:%d: %s", path, error.line, error.text);
+  fm_status status = split_parse(out, root);
+  json_decref(root);
+  if (status < 0) {
+    fm_split_release(out);
+    return fm_fail_within(status, "%s", path);
+  }
+  return FM_OK;
+}
+
+static size_t split_count_label(const fm_split_list *list, const fm_dataset *dataset, int label) {
+  size_t faces = 0;
+  for (size_t i = 0; i < list->count; i++) {
+    ptrdiff_t index = fm_dataset_find(dataset, list->names[i]);
+    if (index < 0)
+      continue;
+    const fm_sample *sample = fm_dataset_sample(dataset, (size_t)index);
+    for (size_t j = 0; j < sample->object_count; j++)
+      faces += sample->objects[j].label == label;
+  }
+  return faces;
+}
+
+void fm_split_count_faces(const fm_split *split, const fm_dataset *dataset, size_t fold,
+                          size_t *counts) {
+  FM_ASSERT(fold < split->fold_count);
+  for (int label = 1; label <= fm_dataset_class_count(dataset); label++)
+    counts[label - 1] = split_count_label(&split->train, dataset, label) -
+                        split_count_label(&split->folds[fold], dataset, label);
+}
+
+// All builders below return NULL when out of memory or for a name that is not UTF-8; jansson's
+// *_new functions take that over.
+static json_t *split_list_json(const fm_split_list *list) {
+  json_t *array = json_array();
+  for (size_t i = 0; i < list->count; i++)
+    if (json_array_append_new(array, json_string(list->names[i])) < 0) {
+      json_decref(array);
+      return NULL;
+    }
+  return array;
+}
+
+static json_t *split_faces_json(const fm_split *split, const fm_dataset *dataset, size_t fold) {
+  size_t classes = (size_t)fm_dataset_class_count(dataset);
+  size_t *counts = calloc(classes + 1, sizeof *counts);
+  json_t *object = counts ? json_object() : NULL;
+  if (object)
+    fm_split_count_faces(split, dataset, fold, counts);
+  for (size_t i = 0; object && i < classes; i++)
+    if (json_object_set_new(object, fm_dataset_class_name(dataset, (int)i + 1),
+                            json_integer((json_int_t)counts[i])) < 0) {
+      json_decref(object);
+      object = NULL;
+    }
+  free(counts);
+  return object;
+}
+
+static json_t *split_json(const fm_split *split, const fm_dataset *dataset) {
+  json_t *folds = json_array(), *table = json_array();
+  int failed = 0;
+  for (size_t i = 0; i < split->fold_count; i++) {
+    size_t valid = split->folds[i].count;
+    failed |= json_array_append_new(folds,
+                                    json_pack("{s:o}", "valid", split_list_json(&split->folds[i])));
+    failed |= json_array_append_new(
+        table, json_pack("{s:I,s:I,s:I,s:o}", "fold", (json_int_t)i + 1, "train",
+                         (json_int_t)(split->train.count - valid), "valid", (json_int_t)valid,
+                         "faces", split_faces_json(split, dataset, i)));
+  }
+  json_t *root = json_pack("{s:I,s:o,s:o,s:o,s:o}", "seed", (json_int_t)split->seed, "train",
+                           split_list_json(&split->train), "test", split_list_json(&split->test),
+                           "folds", folds, "table", table);
+  if (root && failed) {
+    json_decref(root);
+    root = NULL;
+  }
+  return root;
+}
+
+fm_status fm_split_format(char **out, const fm_split *split, const fm_dataset *dataset) {
+  json_t *root = split_json(split, dataset);
+  *out = root ? json_dumps(root, JSON_INDENT(1)) : NULL;
+  json_decref(root);
+  if (!*out)
+    return fm_fail(FM_ERR_FORMAT, "a picture's or a class's name is not UTF-8 text");
+  return FM_OK;
+}
+
+fm_status fm_split_write(const fm_split *split, const fm_dataset *dataset, const char *path) {
+  char *text;
+  FM_TRY(fm_split_format(&text, split, dataset));
+  fm_status status = fm_file_write(path, text, strlen(text));
+  free(text);
+  return status;
+}
