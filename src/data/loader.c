@@ -2,6 +2,7 @@
 #include "data/loader.h"
 
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -311,6 +312,7 @@ static fm_status loader_next_batch(fm_loader *loader, size_t first, size_t end) 
       loader_report(loader, sample, slot.message);
       break;
     default:
+      loader->batch = fm_loader_batch_count(loader); // a failed epoch has ended
       return fm_fail(slot.status, "%s", slot.message);
     }
   }
@@ -326,8 +328,8 @@ fm_status fm_loader_next(fm_loader *loader, fm_loader_batch *out) {
     size_t end = first + loader->options.batch_size;
     if (end > loader->options.sample_count)
       end = loader->options.sample_count;
-    FM_TRY(loader_next_batch(loader, first, end));
     loader->batch++;
+    FM_TRY(loader_next_batch(loader, first, end));
   }
   *out = (fm_loader_batch){
       .index = loader->batch - 1,
