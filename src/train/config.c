@@ -2,14 +2,14 @@
 // model are detect/config.c's.
 #include "train/config.h"
 
-#include <math.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <yaml.h>
 
 #include "base/file.h"
 #include "data/augment/augment.h"
+#include "train/yaml_json.h"
 
 #define CONFIG_DEFAULT_ARCH FM_ARCH_MOBILENET_V3_LARGE_320_FPN
 #define CONFIG_DEFAULT_AUGMENT "[{\"horizontal_flip\": {\"p\": 0.5}}]"
@@ -82,108 +82,6 @@ const fm_option *fm_config_options(void) {
   return config_table;
 }
 
-// Text that grows in a fixed buffer; what does not fit sets `full`.
-typedef struct config_text {
-  char *data;
-  size_t size, capacity;
-  bool full;
-} config_text;
-
-static void config_put(config_text *text, const char *piece, size_t size) {
-  if (size >= text->capacity - text->size) {
-    text->full = true;
-    return;
-  }
-  memcpy(text->data + text->size, piece, size);
-  text->size += size;
-  text->data[text->size] = 0;
-}
-
-static void config_put_string(config_text *text, const char *value, size_t size) {
-  config_put(text, "\"", 1);
-  for (size_t i = 0; i < size; i++) {
-    unsigned char c = (unsigned char)value[i];
-    if (c == '"' || c == '\\') {
-      config_put(text, "\\", 1);
-      config_put(text, value + i, 1);
-    } else if (c < 0x20) {
-      char escape[8];
-      snprintf(escape, sizeof escape, "\\u%04x", c);
-      config_put(text, escape, 6);
-    } else {
-      config_put(text, value + i, 1);
-    }
-  }
-  config_put(text, "\"", 1);
-}
-
-// JSON of a plain scalar: a number, true, false, null, else a string.
-static void config_put_scalar(config_text *text, const yaml_node_t *node) {
-  const char *value = (const char *)node->data.scalar.value;
-  size_t size = node->data.scalar.length;
-  if (node->data.scalar.style != YAML_PLAIN_SCALAR_STYLE) {
-    config_put_string(text, value, size);
-    return;
-  }
-  static const char *const words[] = {"true", "false", "null", NULL};
-  for (const char *const *word = words; *word; word++) {
-    if (strcmp(value, *word) == 0) {
-      config_put(text, value, size);
-      return;
-    }
-  }
-  char *end;
-  double number = strtod(value, &end);
-  if (size == 0 || strcmp(value, "~") == 0) {
-    config_put(text, "null", 4);
-  } else if (*end == 0 && isfinite(number)) {
-    char digits[32];
-    for (int precision = 6; precision <= 17; precision++) {
-      snprintf(digits, sizeof digits, "%.*g", precision, number);
-      if (strtod(digits, NULL) == number)
-        break;
-    }
-    config_put(text, digits, strlen(digits));
-  } else {
-    config_put_string(text, value, size);
-  }
-}
-
-enum { CONFIG_DEPTH_MAX = 16 };
-
-static void config_put_node(config_text *text, yaml_document_t *document, const yaml_node_t *node,
-                            int depth) {
-  if (!node || depth > CONFIG_DEPTH_MAX) {
-    text->full = true;
-  } else if (node->type == YAML_SEQUENCE_NODE) {
-    config_put(text, "[", 1);
-    for (yaml_node_item_t *item = node->data.sequence.items.start;
-         item < node->data.sequence.items.top && !text->full; item++) {
-      if (item > node->data.sequence.items.start)
-        config_put(text, ", ", 2);
-      config_put_node(text, document, yaml_document_get_node(document, *item), depth + 1);
-    }
-    config_put(text, "]", 1);
-  } else if (node->type == YAML_MAPPING_NODE) {
-    config_put(text, "{", 1);
-    for (yaml_node_pair_t *pair = node->data.mapping.pairs.start;
-         pair < node->data.mapping.pairs.top && !text->full; pair++) {
-      if (pair > node->data.mapping.pairs.start)
-        config_put(text, ", ", 2);
-      const yaml_node_t *key = yaml_document_get_node(document, pair->key);
-      if (key && key->type == YAML_SCALAR_NODE)
-        config_put_string(text, (const char *)key->data.scalar.value, key->data.scalar.length);
-      else
-        text->full = true;
-      config_put(text, ": ", 2);
-      config_put_node(text, document, yaml_document_get_node(document, pair->value), depth + 1);
-    }
-    config_put(text, "}", 1);
-  } else {
-    config_put_scalar(text, node);
-  }
-}
-
 static fm_status config_unknown_key(const char *name) {
   const char *words[CONFIG_ROWS_MAX + 1];
   size_t count = 0;
@@ -205,9 +103,7 @@ static fm_status config_read_other(void *user, const char *name, void *document,
   if (!list || list->type != YAML_SEQUENCE_NODE)
     return fm_fail(FM_ERR_ARGUMENT,
                    "augment is a list such as [{horizontal_flip: {p: 0.5}}], or [] for none");
-  config_text text = {.data = config->augment, .capacity = sizeof config->augment};
-  config_put_node(&text, document, list, 0);
-  if (text.full)
+  if (!fm_yaml_to_json(config->augment, sizeof config->augment, document, node))
     return fm_fail(FM_ERR_ARGUMENT, "augment: the list is longer than %d bytes or nested too deep",
                    FM_AUGMENT_TEXT_BYTES);
   return FM_OK;
@@ -239,17 +135,6 @@ static fm_status config_read(fm_config *config, const char *file, const char *co
   return FM_OK;
 }
 
-static fm_status config_begin(fm_config *config, const fm_model_config *base, int arch) {
-  memset(config, 0, sizeof *config);
-  FM_TRY(fm_options_defaults(fm_config_options(), config));
-  if (base && base->arch == arch)
-    config->model = *base;
-  else
-    fm_model_config_preset(&config->model, (fm_arch)arch);
-  memcpy(config->augment, CONFIG_DEFAULT_AUGMENT, sizeof CONFIG_DEFAULT_AUGMENT);
-  return FM_OK;
-}
-
 static fm_status config_check(const fm_config *config) {
   FM_TRY(fm_model_config_check(&config->model));
   if (config->train.schedule == FM_SCHEDULE_MULTI_STEP && config->train.milestones.count == 0)
@@ -261,6 +146,23 @@ static fm_status config_check(const fm_config *config) {
   fm_augment *augment;
   FM_TRY(fm_augment_parse(&augment, config->augment));
   fm_augment_free(augment);
+  return FM_OK;
+}
+
+fm_status fm_config_apply(fm_config *config, const char *file, const char *const *assignments,
+                          int assignment_count) {
+  FM_TRY(config_read(config, file, assignments, assignment_count));
+  return config_check(config);
+}
+
+static fm_status config_begin(fm_config *config, const fm_model_config *base, int arch) {
+  memset(config, 0, sizeof *config);
+  FM_TRY(fm_options_defaults(fm_config_options(), config));
+  if (base && base->arch == arch)
+    config->model = *base;
+  else
+    fm_model_config_preset(&config->model, (fm_arch)arch);
+  memcpy(config->augment, CONFIG_DEFAULT_AUGMENT, sizeof CONFIG_DEFAULT_AUGMENT);
   return FM_OK;
 }
 
@@ -306,4 +208,55 @@ fm_status fm_config_precision(const fm_config *config, fm_dtype *out) {
   default:
     return fm_fail(FM_ERR_ARGUMENT, "train.precision int8 is not for this job; use fp32 or bf16");
   }
+}
+
+// The keys that change how a run is carried out or how long, but no step of it.
+static bool config_is_free(const char *key) {
+  static const char *const keys[] = {"train.epochs",         "train.checkpoint_steps",
+                                     "train.loader_threads", "train.cache_mb",
+                                     "log.every_steps",      "log.tensorboard"};
+  for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
+    if (strcmp(key, keys[i]) == 0)
+      return true;
+  }
+  return false;
+}
+
+static uint64_t config_hash_text(uint64_t hash, const char *text) {
+  do {
+    hash = (hash ^ (unsigned char)*text) * 0x100000001b3u; // FNV-1a, the final 0 too
+  } while (*text++);
+  return hash;
+}
+
+fm_status fm_config_hash(const fm_config *config, uint64_t *out) {
+  uint64_t hash = 0xcbf29ce484222325u;
+  for (const fm_option *row = fm_config_options(); row->name; row++) {
+    if (config_is_free(row->name))
+      continue;
+    char *value = fm_options_format(row, config);
+    FM_CHECK_ALLOC(value);
+    hash = config_hash_text(config_hash_text(hash, row->name), value);
+    free(value);
+  }
+  *out = config_hash_text(hash, config->augment);
+  return FM_OK;
+}
+
+fm_status fm_config_compare(const fm_config *stored, const fm_config *wanted) {
+  fm_status status = FM_OK;
+  for (const fm_option *row = fm_config_options(); status >= 0 && row->name; row++) {
+    char *before = fm_options_format(row, stored), *now = fm_options_format(row, wanted);
+    if (!before || !now)
+      status = fm_fail(FM_ERR_MEMORY, "out of memory");
+    else if (strcmp(before, now) != 0)
+      status = fm_fail(FM_ERR_ARGUMENT, "%s is %s in the run to be resumed, not %s", row->name,
+                       before, now);
+    free(before);
+    free(now);
+  }
+  if (status >= 0 && strcmp(stored->augment, wanted->augment) != 0)
+    status = fm_fail(FM_ERR_ARGUMENT, "augment is %s in the run to be resumed, not %s",
+                     stored->augment, wanted->augment);
+  return status;
 }

@@ -54,6 +54,13 @@ const fm_option *fm_config_options(void);
 // before the other keys. `base` (may be NULL): start from the configuration of a weights file instead of the default architecture.
 FM_MUST_USE fm_status fm_config_load(fm_config *out, const char *file, const char *const *assignments,
                                      int assignment_count, const fm_model_config *base);
+// FILE (may be NULL), then assignments, over what is there.
+FM_MUST_USE fm_status fm_config_apply(fm_config *config, const char *file, const char *const *assignments,
+                                      int assignment_count);
+// FM_ERR_ARGUMENT names the first key in which they differ.
+FM_MUST_USE fm_status fm_config_compare(const fm_config *stored, const fm_config *wanted);
+// A fingerprint of every key that decides a step's result (so not of train.epochs, the loader's or the log's keys).
+FM_MUST_USE fm_status fm_config_hash(const fm_config *config, uint64_t *out);
 FM_MUST_USE fm_status fm_config_write(const fm_config *config, const char *path);
 // What `auto` means on this processor: bf16 where it has AVX-512 BF16, else fp32. FM_ERR_ARGUMENT for int8.
 FM_MUST_USE fm_status fm_config_precision(const fm_config *config, fm_dtype *out);
