@@ -99,13 +99,12 @@ static fm_status config_read_other(void *user, const char *name, void *document,
   fm_config *config = user;
   if (strcmp(name, "augment") != 0)
     return config_unknown_key(name);
-  const yaml_node_t *list = node;
-  if (!list || list->type != YAML_SEQUENCE_NODE)
-    return fm_fail(FM_ERR_ARGUMENT,
-                   "augment is a list such as [{horizontal_flip: {p: 0.5}}], or [] for none");
   if (!fm_yaml_to_json(config->augment, sizeof config->augment, document, node))
     return fm_fail(FM_ERR_ARGUMENT, "augment: the list is longer than %d bytes or nested too deep",
                    FM_AUGMENT_TEXT_BYTES);
+  if (config->augment[0] != '[')
+    return fm_fail(FM_ERR_ARGUMENT,
+                   "augment is a list such as [{horizontal_flip: {p: 0.5}}], or [] for none");
   return FM_OK;
 }
 
