@@ -110,8 +110,8 @@ static void draw_box(const draw *job, const fm_draw_face *face) {
   cairo_rectangle(cairo, (double)box->x1, (double)box->y1, (double)(box->x2 - box->x1),
                   (double)(box->y2 - box->y1));
   // A thin light rim keeps the line visible on a ground of its own colour.
-  fm_canvas_color(job->canvas, 0xffffff, 0.55);
-  cairo_set_line_width(cairo, job->line + fmax(1, 0.5 * job->line));
+  fm_canvas_color(job->canvas, 0xffffff, 0.4);
+  cairo_set_line_width(cairo, job->line + fmax(1, 0.4 * job->line));
   cairo_stroke_preserve(cairo);
   fm_canvas_color(job->canvas, face->rgb, 1);
   cairo_set_line_width(cairo, job->line);
@@ -172,7 +172,7 @@ fm_status fm_draw_faces(fm_image *image, const fm_draw_face *faces, size_t count
       .labels = calloc(count + 1, sizeof *job.labels),
       .width = image->width,
       .height = image->height,
-      .line = fmax(1, side / 300),
+      .line = fmax(2, side / 220),
       .font = fmax(9, side / 52),
   };
   fm_status status = FM_OK;
