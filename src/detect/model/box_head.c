@@ -1,0 +1,33 @@
+// The second stage: torchvision's MultiScaleRoIAlign, TwoMLPHead and FastRCNNPredictor (Girshick
+// 2015).
+#include "detect/model/parts.h"
+
+static fm_value box_linear(fm_graph *graph, fm_value x, fm_linear_options options) {
+  options.init = FM_INIT_UNIFORM; // with scale 0: torch.nn.Linear's own start values
+  return fm_linear(graph, x, &options);
+}
+
+fm_box_outputs fm_box_head(fm_graph *graph, const fm_value *levels, int level_count, fm_value rois,
+                           int class_count) {
+  fm_value x = fm_roi_align(graph, levels, rois,
+                            &(fm_roi_align_options){.level_count = level_count,
+                                                    .output_size = FM_MODEL_ROI_SIZE,
+                                                    .sampling_ratio = FM_MODEL_SAMPLING_RATIO});
+  x = box_linear(graph, x,
+                 (fm_linear_options){.name = "roi_heads.box_head.fc6",
+                                     .out_features = FM_MODEL_HEAD_FEATURES,
+                                     .in_height = FM_MODEL_ROI_SIZE,
+                                     .in_width = FM_MODEL_ROI_SIZE,
+                                     .act = FM_ACT_RELU});
+  x = box_linear(graph, x,
+                 (fm_linear_options){.name = "roi_heads.box_head.fc7",
+                                     .out_features = FM_MODEL_HEAD_FEATURES,
+                                     .act = FM_ACT_RELU});
+  fm_value logits = box_linear(graph, x,
+                               (fm_linear_options){.name = "roi_heads.box_predictor.cls_score",
+                                                   .out_features = class_count});
+  fm_value deltas = box_linear(graph, x,
+                               (fm_linear_options){.name = "roi_heads.box_predictor.bbox_pred",
+                                                   .out_features = 4 * class_count});
+  return (fm_box_outputs){logits, deltas};
+}
