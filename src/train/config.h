@@ -1,4 +1,5 @@
-// The whole configuration of a run: the detector's settings and train.*, augment, log.*. One table (config.c) for YAML, --set and docs.
+// The whole configuration of a run: the detector's settings and train.*, augment, log.*. One table
+// (config.c) for YAML, --set and docs.
 #ifndef FM_TRAIN_CONFIG_H
 #define FM_TRAIN_CONFIG_H
 
@@ -10,9 +11,23 @@
 #include "detect/config.h"
 #include "nn/tensor.h"
 
-typedef enum fm_precision { FM_PRECISION_AUTO, FM_PRECISION_FP32, FM_PRECISION_BF16, FM_PRECISION_INT8 } fm_precision;
-typedef enum fm_optimizer_kind { FM_OPTIMIZER_SGD, FM_OPTIMIZER_ADAM, FM_OPTIMIZER_ADAMW } fm_optimizer_kind;
-typedef enum fm_schedule_kind { FM_SCHEDULE_STEP, FM_SCHEDULE_MULTI_STEP, FM_SCHEDULE_COSINE, FM_SCHEDULE_CONSTANT } fm_schedule_kind;
+typedef enum fm_precision {
+  FM_PRECISION_AUTO,
+  FM_PRECISION_FP32,
+  FM_PRECISION_BF16,
+  FM_PRECISION_INT8
+} fm_precision;
+typedef enum fm_optimizer_kind {
+  FM_OPTIMIZER_SGD,
+  FM_OPTIMIZER_ADAM,
+  FM_OPTIMIZER_ADAMW
+} fm_optimizer_kind;
+typedef enum fm_schedule_kind {
+  FM_SCHEDULE_STEP,
+  FM_SCHEDULE_MULTI_STEP,
+  FM_SCHEDULE_COSINE,
+  FM_SCHEDULE_CONSTANT
+} fm_schedule_kind;
 
 typedef struct fm_train_config {
   int epochs, batch_size;
@@ -43,26 +58,31 @@ typedef struct fm_config {
   fm_model_config model;
   fm_train_config train;
   fm_log_config log;
-  char augment[FM_AUGMENT_TEXT_BYTES]; // the list as JSON (so as flow YAML too): [{"horizontal_flip": {"p": 0.5}}]; "[]" for none
+  char augment[FM_AUGMENT_TEXT_BYTES]; // the list as JSON (so as flow YAML too):
+                                       // [{"horizontal_flip": {"p": 0.5}}]; "[]" for none
 } fm_config;
 
-// Every key of cli.md except `augment`, which is text; offsets into fm_config; ends with name NULL. The rows of the model come from
-// fm_model_options: fm_config begins with its fm_model_config.
+// Every key of cli.md except `augment`, which is text; offsets into fm_config; ends with name NULL.
+// The rows of the model come from fm_model_options: fm_config begins with its fm_model_config.
 const fm_option *fm_config_options(void);
 
-// Defaults, then FILE (may be NULL), then assignments "key=value"; model.arch is looked up first so that its preset comes
-// before the other keys. `base` (may be NULL): start from the configuration of a weights file instead of the default architecture.
-FM_MUST_USE fm_status fm_config_load(fm_config *out, const char *file, const char *const *assignments,
-                                     int assignment_count, const fm_model_config *base);
+// Defaults, then FILE (may be NULL), then assignments "key=value"; model.arch is looked up first so
+// that its preset comes before the other keys. `base` (may be NULL): start from the configuration
+// of a weights file instead of the default architecture.
+FM_MUST_USE fm_status fm_config_load(fm_config *out, const char *file,
+                                     const char *const *assignments, int assignment_count,
+                                     const fm_model_config *base);
 // FILE (may be NULL), then assignments, over what is there.
-FM_MUST_USE fm_status fm_config_apply(fm_config *config, const char *file, const char *const *assignments,
-                                      int assignment_count);
+FM_MUST_USE fm_status fm_config_apply(fm_config *config, const char *file,
+                                      const char *const *assignments, int assignment_count);
 // FM_ERR_ARGUMENT names the first key in which they differ.
 FM_MUST_USE fm_status fm_config_compare(const fm_config *stored, const fm_config *wanted);
-// A fingerprint of every key that decides a step's result (so not of train.epochs, the loader's or the log's keys).
+// A fingerprint of every key that decides a step's result (so not of train.epochs, the loader's or
+// the log's keys).
 FM_MUST_USE fm_status fm_config_hash(const fm_config *config, uint64_t *out);
 FM_MUST_USE fm_status fm_config_write(const fm_config *config, const char *path);
-// What `auto` means on this processor: bf16 where it has AVX-512 BF16, else fp32. FM_ERR_ARGUMENT for int8.
+// What `auto` means on this processor: bf16 where it has AVX-512 BF16, else fp32. FM_ERR_ARGUMENT
+// for int8.
 FM_MUST_USE fm_status fm_config_precision(const fm_config *config, fm_dtype *out);
 
 #endif
