@@ -26,11 +26,12 @@ static fm_status archive_open_zip(zip_t **out, const char *path) {
   *out = zip_open(path, ZIP_RDONLY, &code);
   if (*out)
     return FM_OK;
+  if (code == ZIP_ER_NOZIP)
+    return fm_fail(FM_ERR_FORMAT, "%s: neither a folder nor a zip archive", path);
   zip_error_t error;
   zip_error_init_with_code(&error, code);
-  fm_status status =
-      fm_fail(code == ZIP_ER_NOZIP || code == ZIP_ER_INCONS ? FM_ERR_FORMAT : FM_ERR_IO, "%s: %s",
-              path, zip_error_strerror(&error));
+  fm_status status = fm_fail(code == ZIP_ER_INCONS ? FM_ERR_FORMAT : FM_ERR_IO, "%s: %s", path,
+                             zip_error_strerror(&error));
   zip_error_fini(&error);
   return status;
 }

@@ -153,20 +153,30 @@ static fm_status dataset_read_annotation(fm_dataset *dataset, dataset_item *item
   return fm_problem_list_add_failure(&dataset->problems, file->label, status, dataset_skipped);
 }
 
-// Finds the picture and checks its size against the annotation's; the picture is right.
-static fm_status dataset_match_picture(dataset_opening *opening, dataset_item *item) {
-  fm_dataset *dataset = opening->dataset;
-  const char *label = item->annotation->label, *name = item->annotation->name;
+// The picture of an annotation, by its own name or by the name in it.
+static dataset_picture *dataset_find_picture(dataset_opening *opening, const dataset_item *item) {
+  const char *name = item->annotation->name;
   const char *wanted = item->voc.file_name ? fm_path_name(item->voc.file_name) : NULL;
   dataset_picture *picture =
       dataset_pictures_find(&opening->pictures, name, dataset_stem(name), wanted);
   if (!picture && wanted)
     picture = dataset_pictures_find(&opening->pictures, wanted, dataset_stem(wanted), wanted);
+  if (picture)
+    picture->used = true;
+  return picture;
+}
+
+// Finds the picture and checks its size against the annotation's; the picture is right.
+static fm_status dataset_match_picture(dataset_opening *opening, dataset_item *item) {
+  fm_dataset *dataset = opening->dataset;
+  const char *label = item->annotation->label;
+  dataset_picture *picture = dataset_find_picture(opening, item);
+  if (item->dropped) // the annotation is broken; its picture is no stray one
+    return FM_OK;
   if (!picture) {
     item->dropped = true;
     return fm_problem_list_add(&dataset->problems, label, "no picture of this name; skipped");
   }
-  picture->used = true;
   item->picture = picture->file;
   int width, height;
   fm_status status = dataset_picture_size(dataset, picture->file, &width, &height);
@@ -201,7 +211,7 @@ static fm_status dataset_read_items(dataset_opening *opening) {
       continue;
     }
     FM_TRY(dataset_read_annotation(dataset, item));
-    if (!item->dropped && !dataset->annotations_only)
+    if (!dataset->annotations_only)
       FM_TRY(dataset_match_picture(opening, item));
     if (!item->dropped && (item->voc.width <= 0 || item->voc.height <= 0))
       FM_TRY(fm_problem_list_add(&dataset->problems, item->annotation->label,
