@@ -23,9 +23,10 @@ fm_status fm_canvas_open(fm_canvas *out, const fm_image *image) {
 }
 
 fm_status fm_canvas_store(const fm_canvas *canvas, fm_image *image) {
-  if (cairo_status(canvas->cairo) != CAIRO_STATUS_SUCCESS)
-    return fm_fail(FM_ERR_MEMORY, "drawing failed: %s",
-                   cairo_status_to_string(cairo_status(canvas->cairo)));
+  cairo_status_t drawn = cairo_status(canvas->cairo);
+  if (drawn != CAIRO_STATUS_SUCCESS)
+    return fm_fail(drawn == CAIRO_STATUS_NO_MEMORY ? FM_ERR_MEMORY : FM_ERR_ARGUMENT,
+                   "drawing failed: %s", cairo_status_to_string(drawn));
   cairo_surface_flush(canvas->surface);
   const uint8_t *data = cairo_image_surface_get_data(canvas->surface);
   size_t stride = (size_t)cairo_image_surface_get_stride(canvas->surface);

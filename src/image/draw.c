@@ -15,6 +15,7 @@ typedef struct draw {
   const fm_canvas *canvas;
   const fm_draw_face *faces;
   size_t count;
+  fm_box *boxes;  // (count): the faces' boxes, kept near the picture
   fm_box *labels; // (count): where labels stand; empty for faces without text
   double width, height, line, font;
 } draw;
@@ -67,7 +68,7 @@ static double draw_cost(const draw *job, const fm_box *place, size_t face) {
   for (size_t i = 0; i < face; i++)
     cost += 4 * draw_overlap(place, &job->labels[i]);
   for (size_t i = 0; i < job->count; i++)
-    cost += (i == face ? 1.5 : 1) * draw_overlap(place, &job->faces[i].box);
+    cost += (i == face ? 1.5 : 1) * draw_overlap(place, &job->boxes[i]);
   return cost;
 }
 
@@ -95,7 +96,7 @@ static void draw_find_place(draw *job, size_t face) {
   cairo_text_extents(job->canvas->cairo, item->text, &extents);
   double width = extents.x_advance + 0.6 * job->font, height = 1.3 * job->font, best = INFINITY;
   for (int place = 0; place < DRAW_PLACES; place++) {
-    fm_box candidate = draw_place(job, &item->box, place, width, height);
+    fm_box candidate = draw_place(job, &job->boxes[face], place, width, height);
     double cost = draw_cost(job, &candidate, face);
     if (cost < best - 1e-6) {
       best = cost;
@@ -104,9 +105,25 @@ static void draw_find_place(draw *job, size_t face) {
   }
 }
 
-static void draw_box(const draw *job, const fm_draw_face *face) {
+// cairo's numbers overflow far outside the picture, so boxes end a little outside it; what is not a
+// number is 0.
+static float draw_clamp(float value, double size) {
+  float reach = (float)size;
+  return isfinite(value) ? fmaxf(-reach, fminf(value, 2 * reach)) : 0;
+}
+
+static void draw_clamp_boxes(draw *job) {
+  for (size_t i = 0; i < job->count; i++) {
+    const fm_box *box = &job->faces[i].box;
+    job->boxes[i] = (fm_box){draw_clamp(box->x1, job->width), draw_clamp(box->y1, job->height),
+                             draw_clamp(box->x2, job->width), draw_clamp(box->y2, job->height)};
+  }
+}
+
+static void draw_box(const draw *job, size_t index) {
   cairo_t *cairo = job->canvas->cairo;
-  const fm_box *box = &face->box;
+  const fm_draw_face *face = &job->faces[index];
+  const fm_box *box = &job->boxes[index];
   cairo_rectangle(cairo, (double)box->x1, (double)box->y1, (double)(box->x2 - box->x1),
                   (double)(box->y2 - box->y1));
   // A thin light rim keeps the line visible on a ground of its own colour.
@@ -153,7 +170,7 @@ static void draw_all(draw *job) {
   cairo_set_font_size(cairo, job->font);
   cairo_set_line_join(cairo, CAIRO_LINE_JOIN_MITER);
   for (size_t i = 0; i < job->count; i++)
-    draw_box(job, &job->faces[i]);
+    draw_box(job, i);
   for (size_t i = 0; i < job->count; i++)
     if (draw_has_text(&job->faces[i])) {
       draw_find_place(job, i);
@@ -169,6 +186,7 @@ fm_status fm_draw_faces(fm_image *image, const fm_draw_face *faces, size_t count
       .canvas = &canvas,
       .faces = faces,
       .count = count,
+      .boxes = calloc(count + 1, sizeof *job.boxes),
       .labels = calloc(count + 1, sizeof *job.labels),
       .width = image->width,
       .height = image->height,
@@ -176,12 +194,14 @@ fm_status fm_draw_faces(fm_image *image, const fm_draw_face *faces, size_t count
       .font = fmax(9, side / 52),
   };
   fm_status status = FM_OK;
-  if (job.labels) {
+  if (job.labels && job.boxes) {
+    draw_clamp_boxes(&job);
     draw_all(&job);
     status = fm_canvas_store(&canvas, image);
   } else {
     status = fm_fail(FM_ERR_MEMORY, "out of memory drawing %zu faces", count);
   }
+  free(job.boxes);
   free(job.labels);
   fm_canvas_release(&canvas);
   return status;
