@@ -1,0 +1,371 @@
+// Multi-scale RoIAlign, torchvision.ops.roi_align with aligned=False (He et al. 2017, section 3): a
+// RoI's rectangle on its level is cut into output_size^2 bins; a bin is the mean of
+// sampling_ratio^2 bilinear samples. y has the first level's layout. A sample is a product of two
+// one-dimensional interpolations, so a RoI needs one short table for each axis. Backward owns dx by
+// (image, channel block) and adds RoI after RoI in row order: no atomics, the same sum every time.
+#include <math.h>
+#include <omp.h>
+#include <string.h>
+
+#include "nn/chunk.h"
+#include "nn/clones.h"
+#include "nn/op.h"
+
+enum { ROI_TABLE_MAX = 64, ROI_TILE = 16 };
+
+typedef struct roi_options {
+  int levels, output_size, sampling_ratio;
+} roi_options;
+
+// One sample's place on one axis; both weights are 0 outside the picture.
+typedef struct roi_sample {
+  int low, high;
+  float low_weight, high_weight;
+} roi_sample;
+
+typedef struct roi_table {
+  roi_sample y[ROI_TABLE_MAX], x[ROI_TABLE_MAX];
+  int level, image; // level -1: masked
+} roi_table;
+
+typedef struct roi_state {
+  int threads, rois;
+  size_t buffer; // fp32 elements for each thread: the bins of a row
+  size_t plane;  // and the largest plane of one channel block (backward)
+} roi_state;
+
+static const roi_options *roi_options_of(const fm_node *node) {
+  return (const roi_options *)node->options;
+}
+
+static fm_status roi_infer(const fm_node *node, const fm_shape *x, fm_shape *y) {
+  const roi_options *options = roi_options_of(node);
+  const fm_shape *rois = &x[options->levels];
+  if (rois->c != FM_ROI_COLUMNS || rois->h != 1 || rois->w != 1)
+    return fm_fail(FM_ERR_SHAPE, "roi_align: rois are (%d,%d,%d,%d), not (r,%d,1,1)", rois->n,
+                   rois->c, rois->h, rois->w, FM_ROI_COLUMNS);
+  for (int i = 1; i < options->levels; i++)
+    if (x[i].n != x[0].n || x[i].c != x[0].c)
+      return fm_fail(FM_ERR_SHAPE,
+                     "roi_align: level %d has %d pictures of %d channels, level 0 %d of %d", i,
+                     x[i].n, x[i].c, x[0].n, x[0].c);
+  *y = (fm_shape){rois->n, x[0].c, options->output_size, options->output_size};
+  return FM_OK;
+}
+
+static fm_status roi_prepare(fm_op_context *context) {
+  const roi_options *options = roi_options_of(context->node);
+  const fm_tensor *rois = &context->x[options->levels];
+  roi_state *state = context->state;
+  if (rois->dtype != FM_F32 || (rois->block != 1 && rois->block != FM_ROI_COLUMNS))
+    return fm_fail(FM_ERR_UNSUPPORTED, "roi_align: rois must be plain fp32");
+  if (context->wants_dx[options->levels])
+    return fm_fail(FM_ERR_UNSUPPORTED, "roi_align: rois have no gradient");
+  size_t bins = (size_t)options->output_size * (size_t)options->output_size;
+  context->y.dtype = context->precision;
+  context->y.block = context->x[0].block;
+  state->threads = omp_get_max_threads();
+  state->rois = rois->shape.n;
+  for (int i = 0; i < options->levels; i++) {
+    const fm_tensor *level = &context->x[i];
+    size_t row = bins * (size_t)fm_tensor_blocks(level) * (size_t)level->block;
+    size_t plane = (size_t)level->shape.h * (size_t)level->shape.w * (size_t)level->block;
+    state->buffer = row > state->buffer ? row : state->buffer;
+    state->plane = plane > state->plane ? plane : state->plane;
+  }
+  size_t tables = (size_t)state->rois * sizeof(roi_table);
+  size_t threads = (size_t)state->threads * sizeof(float);
+  context->forward_scratch_bytes = tables + threads * state->buffer;
+  context->backward_scratch_bytes = tables + threads * (state->buffer + state->plane);
+  context->reads_x_in_backward[options->levels] = true;
+  return FM_OK;
+}
+
+// torchvision's pre_calc_for_bilinear_interpolate on one axis. The comparison is turned round so
+// that NaN is outside.
+static roi_sample roi_sample_at(float at, int size) {
+  roi_sample sample = {0};
+  if (!(at >= -1.0f && at <= (float)size))
+    return sample;
+  at = at <= 0 ? 0 : at;
+  sample.low = (int)at;
+  if (sample.low >= size - 1) {
+    sample.low = sample.high = size - 1;
+    at = (float)sample.low;
+  } else {
+    sample.high = sample.low + 1;
+  }
+  sample.high_weight = at - (float)sample.low;
+  sample.low_weight = 1.0f - sample.high_weight;
+  return sample;
+}
+
+static void roi_axis(roi_sample *samples, float low, float high, int size,
+                     const roi_options *options) {
+  float length = high - low;
+  length = length > 1.0f ? length : 1.0f;
+  float bin = length / (float)options->output_size;
+  int ratio = options->sampling_ratio;
+  for (int i = 0; i < options->output_size; i++)
+    for (int s = 0; s < ratio; s++)
+      samples[i * ratio + s] =
+          roi_sample_at(low + (float)i * bin + ((float)s + 0.5f) * bin / (float)ratio, size);
+}
+
+// Where each RoI samples; a row that names no level or picture of ours is an error.
+static fm_status roi_tables_make(const fm_op_context *context, roi_table *tables) {
+  const roi_options *options = roi_options_of(context->node);
+  const roi_state *state = context->state;
+  const float *rows = context->x[options->levels].data;
+  for (int r = 0; r < state->rois; r++) {
+    const float *row = rows + (size_t)r * FM_ROI_COLUMNS;
+    if (row[5] < 0)
+      continue;
+    if (!(row[5] < (float)options->levels && row[0] >= 0 && row[0] < (float)context->x[0].shape.n))
+      return fm_fail(FM_ERR_ARGUMENT, "roi_align: row %d names picture %g, level %g", r,
+                     (double)row[0], (double)row[5]);
+  }
+#pragma omp parallel for schedule(static) num_threads(state->threads)
+  for (int r = 0; r < state->rois; r++) {
+    const float *row = rows + (size_t)r * FM_ROI_COLUMNS;
+    roi_table *table = &tables[r];
+    table->level = row[5] < 0 ? -1 : (int)row[5];
+    if (table->level < 0)
+      continue;
+    table->image = (int)row[0];
+    const fm_shape *level = &context->x[table->level].shape;
+    float scale = row[6];
+    roi_axis(table->x, row[1] * scale, row[3] * scale, level->w, options);
+    roi_axis(table->y, row[2] * scale, row[4] * scale, level->h, options);
+  }
+  return FM_OK;
+}
+
+// What the kernels below work on: one plane of one channel block and one RoI's bins in the same
+// block.
+typedef struct roi_work {
+  const roi_table *table;
+  int output_size, ratio, width;
+  size_t block;
+} roi_work;
+
+typedef struct roi_corners {
+  size_t at[4];
+  float weight[4];
+} roi_corners;
+
+static inline __attribute__((always_inline)) roi_corners roi_corners_of(const roi_work *work,
+                                                                        int sy, int sx) {
+  const roi_sample *y = &work->table->y[sy], *x = &work->table->x[sx];
+  size_t low = (size_t)y->low * (size_t)work->width, high = (size_t)y->high * (size_t)work->width;
+  return (roi_corners){
+      .at = {(low + (size_t)x->low) * work->block, (low + (size_t)x->high) * work->block,
+             (high + (size_t)x->low) * work->block, (high + (size_t)x->high) * work->block},
+      .weight = {y->low_weight * x->low_weight, y->low_weight * x->high_weight,
+                 y->high_weight * x->low_weight, y->high_weight * x->high_weight}};
+}
+
+static inline __attribute__((always_inline)) float roi_load(const void *plane, fm_dtype dtype,
+                                                            size_t at) {
+  return dtype == FM_F32 ? ((const float *)plane)[at]
+                         : fm_bf16_to_f32(((const uint16_t *)plane)[at]);
+}
+
+// `lanes` channels of one bin; a constant lane count makes the inner loops one vector each.
+static inline __attribute__((always_inline)) void roi_bin(const roi_work *work, float *out,
+                                                          const void *plane, fm_dtype dtype,
+                                                          int bin, size_t first, size_t lanes) {
+  int ratio = work->ratio, top = bin / work->output_size * ratio;
+  int left = bin % work->output_size * ratio;
+  float sum[ROI_TILE] = {0};
+  for (int sy = top; sy < top + ratio; sy++)
+    for (int sx = left; sx < left + ratio; sx++) {
+      roi_corners c = roi_corners_of(work, sy, sx);
+      for (size_t k = 0; k < lanes; k++)
+        sum[k] += c.weight[0] * roi_load(plane, dtype, c.at[0] + first + k) +
+                  c.weight[1] * roi_load(plane, dtype, c.at[1] + first + k) +
+                  c.weight[2] * roi_load(plane, dtype, c.at[2] + first + k) +
+                  c.weight[3] * roi_load(plane, dtype, c.at[3] + first + k);
+    }
+  for (size_t k = 0; k < lanes; k++)
+    out[(size_t)bin * work->block + first + k] = sum[k] / (float)(ratio * ratio);
+}
+
+static inline __attribute__((always_inline)) void roi_bins(const roi_work *work, float *out,
+                                                           const void *plane, fm_dtype dtype) {
+  int bins = work->output_size * work->output_size;
+  for (int bin = 0; bin < bins; bin++) {
+    size_t first = 0;
+    for (; first + ROI_TILE <= work->block; first += ROI_TILE)
+      roi_bin(work, out, plane, dtype, bin, first, ROI_TILE);
+    if (first < work->block)
+      roi_bin(work, out, plane, dtype, bin, first, work->block - first);
+  }
+}
+
+FM_KERNEL static void roi_pool_f32(const roi_work *work, float *out, const void *plane) {
+  roi_bins(work, out, plane, FM_F32);
+}
+
+FM_KERNEL static void roi_pool_bf16(const roi_work *work, float *out, const void *plane) {
+  roi_bins(work, out, plane, FM_BF16);
+}
+
+static inline __attribute__((always_inline)) void roi_spread_bin(const roi_work *work, float *plane,
+                                                                 const float *dy, int bin,
+                                                                 size_t first, size_t lanes) {
+  int ratio = work->ratio, top = bin / work->output_size * ratio;
+  int left = bin % work->output_size * ratio;
+  float share[ROI_TILE];
+  for (size_t k = 0; k < lanes; k++)
+    share[k] = dy[(size_t)bin * work->block + first + k] / (float)(ratio * ratio);
+  for (int sy = top; sy < top + ratio; sy++)
+    for (int sx = left; sx < left + ratio; sx++) {
+      roi_corners c = roi_corners_of(work, sy, sx);
+      for (int i = 0; i < 4; i++)
+        for (size_t k = 0; k < lanes; k++)
+          plane[c.at[i] + first + k] += c.weight[i] * share[k];
+    }
+}
+
+FM_KERNEL static void roi_spread(const roi_work *work, float *plane, const float *dy) {
+  int bins = work->output_size * work->output_size;
+  for (int bin = 0; bin < bins; bin++) {
+    size_t first = 0;
+    for (; first + ROI_TILE <= work->block; first += ROI_TILE)
+      roi_spread_bin(work, plane, dy, bin, first, ROI_TILE);
+    if (first < work->block)
+      roi_spread_bin(work, plane, dy, bin, first, work->block - first);
+  }
+}
+
+static roi_work roi_work_on(const fm_op_context *context, const fm_tensor *level,
+                            const roi_table *table) {
+  const roi_options *options = roi_options_of(context->node);
+  return (roi_work){.table = table,
+                    .output_size = options->output_size,
+                    .ratio = options->sampling_ratio,
+                    .width = level->shape.w,
+                    .block = (size_t)level->block};
+}
+
+static void *roi_plane(const fm_tensor *level, int image, int block) {
+  size_t plane = (size_t)level->shape.h * (size_t)level->shape.w * (size_t)level->block;
+  size_t index = (size_t)image * (size_t)fm_tensor_blocks(level) + (size_t)block;
+  return (char *)level->data + index * plane * fm_dtype_size(level->dtype);
+}
+
+static void roi_forward_row(const fm_op_context *context, const roi_table *table,
+                            const fm_tensor *row, float *buffer) {
+  if (table->level < 0) {
+    memset(row->data, 0, fm_tensor_bytes(row));
+    return;
+  }
+  const fm_tensor *level = &context->x[table->level];
+  roi_work work = roi_work_on(context, level, table);
+  fm_tensor layout = *row;
+  layout.block = level->block;
+  size_t plane = (size_t)row->shape.h * (size_t)row->shape.w * work.block;
+  if (layout.block != row->block)
+    fm_tensor_zero_padding(row);
+  float *target = fm_chunk_target(row, &layout, 0, buffer);
+  for (int b = 0; b < fm_tensor_blocks(level); b++) {
+    const void *from = roi_plane(level, table->image, b);
+    if (level->dtype == FM_F32)
+      roi_pool_f32(&work, target + (size_t)b * plane, from);
+    else
+      roi_pool_bf16(&work, target + (size_t)b * plane, from);
+  }
+  fm_chunk_write(row, &layout, 0, fm_tensor_elements(&layout), target);
+}
+
+static fm_status roi_forward(fm_op_context *context) {
+  const roi_state *state = context->state;
+  roi_table *tables = context->scratch;
+  float *buffers = (float *)(tables + state->rois);
+  FM_TRY(roi_tables_make(context, tables));
+#pragma omp parallel for schedule(dynamic, 8) num_threads(state->threads)
+  for (int r = 0; r < state->rois; r++) {
+    fm_tensor row = fm_tensor_image(&context->y, r);
+    float *buffer = buffers + (size_t)omp_get_thread_num() * state->buffer;
+    roi_forward_row(context, &tables[r], &row, buffer);
+  }
+  return FM_OK;
+}
+
+// All of dx of one plane: every RoI of this image and level, in row order, into fp32; then to dx's
+// number type.
+static void roi_backward_plane(const fm_op_context *context, int level_index, int task,
+                               float *buffer) {
+  const roi_state *state = context->state;
+  const roi_table *tables = context->scratch;
+  const fm_tensor *dx = &context->dx[level_index];
+  int blocks = fm_tensor_blocks(dx), image = task / blocks, block = task % blocks;
+  size_t plane = (size_t)dx->shape.h * (size_t)dx->shape.w * (size_t)dx->block;
+  size_t start = (size_t)task * plane;
+  float *sum = fm_chunk_target(dx, dx, start, buffer + state->buffer);
+  memset(sum, 0, plane * sizeof(float));
+  for (int r = 0; r < state->rois; r++) {
+    if (tables[r].level != level_index || tables[r].image != image)
+      continue;
+    fm_tensor row = fm_tensor_image(&context->dy, r), layout = row;
+    layout.block = dx->block;
+    roi_work work = roi_work_on(context, dx, &tables[r]);
+    size_t bins = (size_t)row.shape.h * (size_t)row.shape.w * work.block;
+    roi_spread(&work, sum, fm_chunk_read(&row, &layout, (size_t)block * bins, bins, buffer));
+  }
+  fm_chunk_write(dx, dx, start, plane, sum);
+}
+
+static fm_status roi_backward(fm_op_context *context) {
+  const roi_options *options = roi_options_of(context->node);
+  const roi_state *state = context->state;
+  roi_table *tables = context->scratch;
+  float *buffers = (float *)(tables + state->rois);
+  FM_TRY(roi_tables_make(context, tables));
+  for (int i = 0; i < options->levels; i++) {
+    if (!context->dx[i].data)
+      continue;
+    int tasks = context->dx[i].shape.n * fm_tensor_blocks(&context->dx[i]);
+#pragma omp parallel for schedule(dynamic, 1) num_threads(state->threads)
+    for (int task = 0; task < tasks; task++)
+      roi_backward_plane(context, i, task,
+                         buffers + (size_t)omp_get_thread_num() * (state->buffer + state->plane));
+  }
+  return FM_OK;
+}
+
+extern const fm_op fm_op_roi_align;
+
+fm_value fm_roi_align(fm_graph *graph, const fm_value *levels, fm_value rois,
+                      const fm_roi_align_options *options) {
+  roi_options own = {options->level_count, options->output_size, options->sampling_ratio};
+  own.output_size = own.output_size ? own.output_size : 7;
+  own.sampling_ratio = own.sampling_ratio ? own.sampling_ratio : 2;
+  fm_value inputs[FM_ROI_LEVELS_MAX + 1] = {0};
+  bool fits = own.output_size > 0 && own.output_size <= ROI_TABLE_MAX && own.sampling_ratio > 0 &&
+              own.sampling_ratio <= ROI_TABLE_MAX / own.output_size;
+  if (own.levels < 1 || own.levels > FM_ROI_LEVELS_MAX || !fits) {
+    fm_graph_fail(graph, "roi_align: %d levels (1 to %d), output %d times sampling %d (1 to %d)",
+                  own.levels, FM_ROI_LEVELS_MAX, own.output_size, own.sampling_ratio,
+                  ROI_TABLE_MAX);
+    return (fm_value){0};
+  }
+  for (int i = 0; i < own.levels; i++)
+    inputs[i] = levels[i];
+  inputs[own.levels] = rois;
+  return fm_graph_add_node(graph, &fm_op_roi_align, inputs, own.levels + 1, &own, sizeof own, NULL,
+                           0, fm_graph_channels(graph, levels[0]));
+}
+
+extern const fm_op_case fm_roi_align_cases[];
+
+const fm_op fm_op_roi_align = {
+    .name = "roi_align",
+    .state_bytes = sizeof(roi_state),
+    .infer = roi_infer,
+    .prepare = roi_prepare,
+    .forward = roi_forward,
+    .backward = roi_backward,
+    .cases = fm_roi_align_cases,
+};
