@@ -182,6 +182,9 @@ fm_status fm_draw_faces(fm_image *image, const fm_draw_face *faces, size_t count
   fm_canvas canvas;
   FM_TRY(fm_canvas_open(&canvas, image));
   double side = sqrt((double)image->width * (double)image->height);
+  // Many faces get smaller letters and thinner lines, so that they are not buried below their
+  // labels.
+  double crowd = fmax(0.55, fmin(1, sqrt(20.0 / (double)(count + 1))));
   draw job = {
       .canvas = &canvas,
       .faces = faces,
@@ -190,8 +193,8 @@ fm_status fm_draw_faces(fm_image *image, const fm_draw_face *faces, size_t count
       .labels = calloc(count + 1, sizeof *job.labels),
       .width = image->width,
       .height = image->height,
-      .line = fmax(2, side / 220),
-      .font = fmax(9, side / 52),
+      .line = fmax(2, side / 220 * crowd),
+      .font = fmax(9, side / 52 * crowd),
   };
   fm_status status = FM_OK;
   if (job.labels && job.boxes) {
