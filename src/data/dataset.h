@@ -1,4 +1,5 @@
-// A data set: named pictures with labelled boxes, whatever it was read from. Its files are never written to.
+// A data set: named pictures with labelled boxes, whatever it was read from. Its files are never
+// written to.
 #ifndef FM_DATA_DATASET_H
 #define FM_DATA_DATASET_H
 
@@ -31,26 +32,31 @@ typedef struct fm_problem {
 typedef struct fm_dataset fm_dataset;
 
 typedef struct fm_dataset_options {
-  const char *images;   // picture folder, for COCO JSON; NULL: beside the annotations
-  const char *classes;  // "a,b,c"; NULL: from the data (the Kaggle three get their fixed labels, else alphabetical)
-  bool strict;          // problems are errors
+  const char *images;  // picture folder, for COCO JSON; NULL: beside the annotations
+  const char *classes; // "a,b,c"; NULL: from the data (the Kaggle three get their fixed labels,
+                       // else alphabetical)
+  bool strict;         // problems are errors
 } fm_dataset_options;
 
-// Opens a folder in the Kaggle layout (images/, annotations/) or a Kaggle zip; `path` decides. A folder of *.xml alone (or
-// with annotations/ but no images/) opens with missing pictures: annotations_only is then set and not a problem per picture.
-FM_MUST_USE fm_status fm_dataset_open(fm_dataset **out, const char *path, const fm_dataset_options *options);
+// Opens a folder in the Kaggle layout (images/, annotations/) or a Kaggle zip; `path` decides. A
+// folder of *.xml alone (or with annotations/ but no images/) opens with missing pictures:
+// annotations_only is then set and not a problem per picture.
+FM_MUST_USE fm_status fm_dataset_open(fm_dataset **out, const char *path,
+                                      const fm_dataset_options *options);
 void fm_dataset_free(fm_dataset *dataset);
 
 size_t fm_dataset_count(const fm_dataset *dataset);
-// Sorted by annotation file name ("a.xml") as byte strings, which is the order of the picture files' names too.
+// Sorted by annotation file name ("a.xml") as byte strings, which is the order of the picture
+// files' names too.
 const fm_sample *fm_dataset_sample(const fm_dataset *dataset, size_t index);
-ptrdiff_t fm_dataset_find(const fm_dataset *dataset, const char *name);      // by name; -1 when there is none
-int fm_dataset_class_count(const fm_dataset *dataset);                       // without background
-const char *fm_dataset_class_name(const fm_dataset *dataset, int label);     // label 1..class_count
+ptrdiff_t fm_dataset_find(const fm_dataset *dataset,
+                          const char *name);           // by name; -1 when there is none
+int fm_dataset_class_count(const fm_dataset *dataset); // without background
+const char *fm_dataset_class_name(const fm_dataset *dataset, int label); // label 1..class_count
 const fm_problem *fm_dataset_problems(const fm_dataset *dataset, size_t *count);
 bool fm_dataset_annotations_only(const fm_dataset *dataset);
-// Decodes every picture, in parallel. One that fails becomes a problem and its sample is dropped; opening looks at headers
-// only. With strict, any problem is FM_ERR_FORMAT.
+// Decodes every picture, in parallel. One that fails becomes a problem and its sample is dropped;
+// opening looks at headers only. With strict, any problem is FM_ERR_FORMAT.
 FM_MUST_USE fm_status fm_dataset_check_pictures(fm_dataset *dataset);
 // Decodes the picture of a sample. Safe from several threads at once.
 FM_MUST_USE fm_status fm_dataset_image(const fm_dataset *dataset, size_t index, fm_image *out);

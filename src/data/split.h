@@ -1,4 +1,5 @@
-// Train/test and stratified folds, exactly as NumPy, scikit-learn and iterative-stratification give them.
+// Train/test and stratified folds, exactly as NumPy, scikit-learn and iterative-stratification give
+// them.
 #ifndef FM_DATA_SPLIT_H
 #define FM_DATA_SPLIT_H
 
@@ -28,16 +29,21 @@ typedef struct fm_split_options {
   bool no_shuffle;
 } fm_split_options;
 
-FM_MUST_USE fm_status fm_split_make(fm_split *out, const fm_dataset *dataset, const fm_split_options *options);
-// The file that `facemask split --out` writes, and also the layout {"train","test","valid_folds":[[…]]} .
-// Names in folds must be names of train, and no name may stand twice in train or in a fold.
+FM_MUST_USE fm_status fm_split_make(fm_split *out, const fm_dataset *dataset,
+                                    const fm_split_options *options);
+// The file that `facemask split --out` writes, and also the layout
+// {"train","test","valid_folds":[[…]]} . Names in folds must be names of train, and no name may
+// stand twice in train or in a fold.
 FM_MUST_USE fm_status fm_split_read(fm_split *out, const char *path);
-// The file's text (JSON, heap): names, and per fold a row of `table` with the faces per class in its train part.
+// The file's text (JSON, heap): names, and per fold a row of `table` with the faces per class in
+// its train part.
 FM_MUST_USE fm_status fm_split_format(char **out, const fm_split *split, const fm_dataset *dataset);
-FM_MUST_USE fm_status fm_split_write(const fm_split *split, const fm_dataset *dataset, const char *path);
-// counts[label - 1] becomes the faces in the train part of fold `fold` (train without its valid list). Names that the data set
-// does not have count nothing.
-void fm_split_count_faces(const fm_split *split, const fm_dataset *dataset, size_t fold, size_t *counts);
+FM_MUST_USE fm_status fm_split_write(const fm_split *split, const fm_dataset *dataset,
+                                     const char *path);
+// counts[label - 1] becomes the faces in the train part of fold `fold` (train without its valid
+// list). Names that the data set does not have count nothing.
+void fm_split_count_faces(const fm_split *split, const fm_dataset *dataset, size_t fold,
+                          size_t *counts);
 void fm_split_release(fm_split *split);
 
 #endif

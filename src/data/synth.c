@@ -249,7 +249,7 @@ static fm_status synth_check(fm_synth_options *options) {
 fm_status fm_synth_write(const fm_synth_options *options, fm_synth_counts *counts) {
   static const char *const parts[] = {"images", "annotations"};
   fm_synth_options chosen = *options;
-  fm_synth_counts ignored;
+  fm_synth_counts ignored = {0};
   counts = counts ? counts : &ignored;
   *counts = (fm_synth_counts){0};
   FM_TRY(synth_check(&chosen));

@@ -1,4 +1,5 @@
-// Pictures in memory: 8-bit RGB. Decoders for PNG and JPEG (by content, not by name), with limits, and encoders.
+// Pictures in memory: 8-bit RGB. Decoders for PNG and JPEG (by content, not by name), with limits,
+// and encoders.
 #ifndef FM_IMAGE_IMAGE_H
 #define FM_IMAGE_IMAGE_H
 
@@ -16,13 +17,17 @@ enum { FM_IMAGE_SIDE_MAX = 32768, FM_IMAGE_PIXELS_MAX = 100 * 1000 * 1000 };
 
 FM_MUST_USE fm_status fm_image_new(fm_image *out, int width, int height); // pixels are zero
 void fm_image_release(fm_image *image);
-// Decodes PNG or JPEG. Gray, palette, 16-bit become RGB 8; alpha is dropped (not blended), as PIL's convert("RGB");
-// EXIF orientation is ignored, as torchvision does. A truncated file is FM_ERR_FORMAT. `name` is for messages.
-FM_MUST_USE fm_status fm_image_decode(fm_image *out, const void *data, size_t size, const char *name);
+// Decodes PNG or JPEG. Gray, palette, 16-bit become RGB 8; alpha is dropped (not blended), as PIL's
+// convert("RGB"); EXIF orientation is ignored, as torchvision does. A truncated file is
+// FM_ERR_FORMAT. `name` is for messages.
+FM_MUST_USE fm_status fm_image_decode(fm_image *out, const void *data, size_t size,
+                                      const char *name);
 // The size alone, from the header.
-FM_MUST_USE fm_status fm_image_decode_size(int *width, int *height, const void *data, size_t size, const char *name);
+FM_MUST_USE fm_status fm_image_decode_size(int *width, int *height, const void *data, size_t size,
+                                           const char *name);
 FM_MUST_USE fm_status fm_image_read(fm_image *out, const char *path);
-FM_MUST_USE fm_status fm_image_write_png(const fm_image *image, const char *path);                // atomic
-FM_MUST_USE fm_status fm_image_write_jpeg(const fm_image *image, const char *path, int quality);  // atomic
+FM_MUST_USE fm_status fm_image_write_png(const fm_image *image, const char *path); // atomic
+FM_MUST_USE fm_status fm_image_write_jpeg(const fm_image *image, const char *path,
+                                          int quality); // atomic
 
 #endif
