@@ -65,16 +65,23 @@ void fm_train_state_init(fm_train_state *state) {
   FM_ASSERT(status >= 0); // the table's own texts
 }
 
+void fm_train_state_next_epoch(fm_train_state *state) {
+  state->epoch++;
+  state->batch = state->epoch_steps = state->epoch_images = 0;
+  state->epoch_loss = state->epoch_classifier = state->epoch_box_reg = 0;
+  state->epoch_objectness = state->epoch_rpn_box_reg = state->epoch_seconds = 0;
+}
+
 static bool checkpoint_has(const fm_params *params, int id, checkpoint_part part,
                            fm_checkpoint_slots slots) {
-  bool trained = fm_params_spec(params, id)->kind == FM_PARAM_TRAINED;
+  fm_param_kind kind = fm_params_spec(params, id)->kind;
   switch (part) {
   case CHECKPOINT_MOMENT0:
-    return trained && slots.moments[0];
+    return kind == FM_PARAM_TRAINED && slots.moments[0];
   case CHECKPOINT_MOMENT1:
-    return trained && slots.moments[1];
+    return kind == FM_PARAM_TRAINED && slots.moments[1];
   case CHECKPOINT_AVERAGE:
-    return slots.average;
+    return kind != FM_PARAM_FROZEN && slots.average;
   default:
     return true;
   }
@@ -124,7 +131,7 @@ static fm_status checkpoint_check_finite(const float *values, size_t count, cons
   }
   if (!wild)
     return FM_OK;
-  return fm_fail(FM_ERR_NUMERIC, "%s is not finite any more; no checkpoint written", name);
+  return fm_fail(FM_ERR_NUMERIC, "%s is not finite after the update", name);
 }
 
 static fm_status checkpoint_content_add(checkpoint_content *content, const fm_params *params,

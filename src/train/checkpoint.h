@@ -33,6 +33,7 @@ typedef struct fm_train_state {
 } fm_train_state;
 
 void fm_train_state_init(fm_train_state *state);
+void fm_train_state_next_epoch(fm_train_state *state); // its first batch, empty sums
 
 // The optimiser slots to keep: moments[0], moments[1], and the moving average.
 typedef struct fm_checkpoint_slots {

@@ -9,6 +9,8 @@
 #include "base/options.h"
 #include "base/status.h"
 #include "detect/config.h"
+#include "nn/optimizer.h"
+#include "nn/schedule.h"
 #include "nn/tensor.h"
 
 typedef enum fm_precision {
@@ -17,18 +19,6 @@ typedef enum fm_precision {
   FM_PRECISION_BF16,
   FM_PRECISION_INT8
 } fm_precision;
-typedef enum fm_optimizer_kind {
-  FM_OPTIMIZER_SGD,
-  FM_OPTIMIZER_ADAM,
-  FM_OPTIMIZER_ADAMW
-} fm_optimizer_kind;
-typedef enum fm_schedule_kind {
-  FM_SCHEDULE_STEP,
-  FM_SCHEDULE_MULTI_STEP,
-  FM_SCHEDULE_COSINE,
-  FM_SCHEDULE_CONSTANT
-} fm_schedule_kind;
-
 typedef struct fm_train_config {
   int epochs, batch_size;
   int optimizer; // fm_optimizer_kind

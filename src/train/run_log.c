@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -33,38 +34,52 @@ static fm_status run_log_append(int fd, const char *path, const char *text, doub
   return FM_OK;
 }
 
-static fm_status run_log_open_one(int *fd, const char *path, double *bytes) {
+static fm_status run_log_open_one(int *fd, const char *path) {
   *fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
-  struct stat info;
-  if (*fd < 0 || fstat(*fd, &info) != 0)
+  if (*fd < 0)
     return fm_fail(FM_ERR_IO, "%s: cannot open: %s", path, strerror(errno));
+  return FM_OK;
+}
+
+static fm_status run_log_cut_one(int fd, const char *path, double *bytes) {
+  struct stat info;
+  if (fstat(fd, &info) != 0)
+    return fm_fail(FM_ERR_IO, "%s: %s", path, strerror(errno));
   if ((double)info.st_size < *bytes) {
     fm_say("%s holds less than the checkpoint knows; it goes on from there", path);
     *bytes = (double)info.st_size;
   }
-  if (ftruncate(*fd, (off_t)*bytes) != 0 || lseek(*fd, 0, SEEK_END) < 0)
+  if (ftruncate(fd, (off_t)*bytes) != 0 || lseek(fd, 0, SEEK_END) < 0)
     return fm_fail(FM_ERR_IO, "%s: cannot cut: %s", path, strerror(errno));
   return FM_OK;
 }
 
-fm_status fm_run_log_open(fm_run_log *log, const char *folder, double steps_bytes,
-                          double metrics_bytes) {
-  *log = (fm_run_log){
-      .steps = -1, .metrics = -1, .steps_bytes = steps_bytes, .metrics_bytes = metrics_bytes};
+fm_status fm_run_log_open(fm_run_log *log, const char *folder) {
+  *log = (fm_run_log){.steps = -1, .metrics = -1};
   log->steps_path = fm_path_join(folder, "steps.jsonl");
   log->metrics_path = fm_path_join(folder, "metrics.csv");
   fm_status status = FM_OK;
   if (!log->steps_path || !log->metrics_path)
     status = fm_fail(FM_ERR_MEMORY, "out of memory");
   if (status >= 0)
-    status = run_log_open_one(&log->steps, log->steps_path, &log->steps_bytes);
+    status = run_log_open_one(&log->steps, log->steps_path);
+  if (status >= 0 && flock(log->steps, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK)
+    status = fm_fail(FM_ERR_IO, "%s: another program is training here", folder);
   if (status >= 0)
-    status = run_log_open_one(&log->metrics, log->metrics_path, &log->metrics_bytes);
-  if (status >= 0 && log->metrics_bytes == 0)
-    status = run_log_append(log->metrics, log->metrics_path, run_log_header, &log->metrics_bytes);
+    status = run_log_open_one(&log->metrics, log->metrics_path);
   if (status < 0)
     fm_run_log_release(log);
   return status;
+}
+
+fm_status fm_run_log_cut(fm_run_log *log, double steps_bytes, double metrics_bytes) {
+  log->steps_bytes = steps_bytes;
+  log->metrics_bytes = metrics_bytes;
+  FM_TRY(run_log_cut_one(log->steps, log->steps_path, &log->steps_bytes));
+  FM_TRY(run_log_cut_one(log->metrics, log->metrics_path, &log->metrics_bytes));
+  if (log->metrics_bytes > 0)
+    return FM_OK;
+  return run_log_append(log->metrics, log->metrics_path, run_log_header, &log->metrics_bytes);
 }
 
 void fm_run_log_release(fm_run_log *log) {

@@ -13,9 +13,10 @@ typedef struct fm_run_log {
   double steps_bytes, metrics_bytes; // written so far
 } fm_run_log;
 
-// Opens both in `folder`, cut to the given sizes (0 begins anew).
-FM_MUST_USE fm_status fm_run_log_open(fm_run_log *log, const char *folder, double steps_bytes,
-                                      double metrics_bytes);
+// Opens both in `folder`, and keeps any other program from training there meanwhile.
+FM_MUST_USE fm_status fm_run_log_open(fm_run_log *log, const char *folder);
+// Cuts both to these sizes (0 begins anew); before the first line.
+FM_MUST_USE fm_status fm_run_log_cut(fm_run_log *log, double steps_bytes, double metrics_bytes);
 void fm_run_log_release(fm_run_log *log);
 // Brings what was written to the disk, so that a checkpoint never knows more than the files hold.
 FM_MUST_USE fm_status fm_run_log_sync(fm_run_log *log);

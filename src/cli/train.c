@@ -1,0 +1,252 @@
+// facemask train: a model a fold, its run folder, and how to go on after a stop.
+#include <errno.h>
+#include <jansson.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/progress.h"
+#include "cli/verb.h"
+#include "data/dataset.h"
+#include "train/training.h"
+
+static const fm_cli_option train_options[] = {
+    {"--split", "FILE", "train, test and folds (default: made as facemask split does)"},
+    {"--fold", "K|all|none", "validate on this fold; none trains on all of train (default 1)"},
+    {"--weights", "FILE", "start from these weights (default: random ones)"},
+    {"--name", "NAME", "the run's folder in --runs (default run)"},
+    {"--runs", "DIR", "where runs are kept (default runs)"},
+    {"--resume", NULL, "go on from the last checkpoint of the run NAME"},
+    {"--max-steps", "N", "stop after N steps of each fold in all"},
+    {"--images", "DIR", "the picture folder, when it is not beside the annotations"},
+    {"--classes", "a,b,c", "the class names in the order of their labels"},
+    {"--strict", NULL, "any problem with the data is an error"},
+    {NULL, NULL, NULL},
+};
+
+static volatile sig_atomic_t train_stop;
+
+// The first signal asks, the second one kills.
+static void train_on_signal(int number) {
+  train_stop = 1;
+  signal(number, SIG_DFL);
+}
+
+static void train_catch_signals(void) {
+  struct sigaction action = {.sa_handler = train_on_signal, .sa_flags = SA_RESTART};
+  sigemptyset(&action.sa_mask);
+  sigaction(SIGINT, &action, NULL);
+  sigaction(SIGTERM, &action, NULL);
+}
+
+// A word as the shell reads it back.
+static void train_put_word(FILE *out, const char *word) {
+  static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+                              "_-./=,:+@%";
+  if (word[0] && word[strspn(word, plain)] == 0) {
+    fputs(word, out);
+    return;
+  }
+  fputc('\'', out);
+  for (; *word; word++) {
+    if (*word == '\'')
+      fputs("'\\''", out);
+    else
+      fputc(*word, out);
+  }
+  fputc('\'', out);
+}
+
+static void train_put_option(FILE *out, const char *name, const char *value) {
+  if (!value)
+    return;
+  fprintf(out, " %s", name);
+  if (value[0]) {
+    fputc(' ', out);
+    train_put_word(out, value);
+  }
+}
+
+// The call as it was made. Heap; NULL when out of memory.
+static char *train_format_call(const fm_cli *cli) {
+  char *text = NULL;
+  size_t size;
+  FILE *out = open_memstream(&text, &size);
+  if (!out)
+    return NULL;
+  train_put_word(out, program_invocation_name);
+  fprintf(out, " %s", cli->verb);
+  for (int i = 0; i < cli->positional_count; i++) {
+    fputc(' ', out);
+    train_put_word(out, cli->positional[i]);
+  }
+  for (int i = 0; i < cli->option_count; i++)
+    train_put_option(out, cli->option_names[i], cli->option_values[i]);
+  return fclose(out) == 0 ? text : (free(text), NULL);
+}
+
+// The call that goes on with this run; its settings are stored, the data and the machine's are not.
+static char *train_format_resume(const fm_cli *cli, const char *name, bool keep_limit) {
+  char *text = NULL;
+  size_t size;
+  FILE *out = open_memstream(&text, &size);
+  if (!out)
+    return NULL;
+  train_put_word(out, program_invocation_name);
+  fputs(" train ", out);
+  train_put_word(out, cli->positional[0]);
+  static const char *const kept[] = {"--images", "--classes", "--strict",
+                                     "--runs",   "--fold",    "--threads"};
+  for (size_t i = 0; i < sizeof kept / sizeof kept[0]; i++)
+    train_put_option(out, kept[i], fm_cli_value(cli, kept[i]));
+  if (keep_limit)
+    train_put_option(out, "--max-steps", fm_cli_value(cli, "--max-steps"));
+  train_put_option(out, "--name", name);
+  fputs(" --resume", out);
+  return fclose(out) == 0 ? text : (free(text), NULL);
+}
+
+static json_t *train_fold_json(const fm_training_fold *fold) {
+  const fm_trainer_result *result = &fold->result;
+  json_t *entry =
+      json_pack("{s:s, s:i, s:i, s:b, s:b}", "folder", fold->folder, "steps", result->steps,
+                "epochs", result->epochs, "finished", result->finished, "resumed", result->resumed);
+  json_object_set_new(entry, "fold", fold->fold > 0 ? json_integer(fold->fold) : json_null());
+  bool measured = result->best_epoch > 0;
+  json_object_set_new(entry, "best_epoch",
+                      measured ? json_integer(result->best_epoch) : json_null());
+  json_object_set_new(entry, "best_mAP",
+                      measured && result->best_mAP >= 0 ? json_real(result->best_mAP)
+                                                        : json_null());
+  return entry;
+}
+
+static void train_print_json(const fm_training_result *result, bool stopped, const char *resume) {
+  json_t *folds = json_array();
+  for (size_t i = 0; i < result->fold_count; i++)
+    json_array_append_new(folds, train_fold_json(&result->folds[i]));
+  json_t *document =
+      json_pack("{s:s, s:o, s:b}", "folder", result->folder, "folds", folds, "stopped", stopped);
+  bool measured = result->measured > 0;
+  json_object_set_new(document, "mean_mAP", measured ? json_real(result->mean_mAP) : json_null());
+  json_object_set_new(document, "deviation_mAP",
+                      measured ? json_real(result->deviation_mAP) : json_null());
+  json_object_set_new(document, "resume", resume ? json_string(resume) : json_null());
+  json_dumpf(document, stdout, JSON_INDENT(2));
+  putchar('\n');
+  json_decref(document);
+}
+
+static void train_print_fold(const fm_training_fold *fold) {
+  const fm_trainer_result *result = &fold->result;
+  char name[32] = "all of train";
+  if (fold->fold > 0)
+    snprintf(name, sizeof name, "fold %d", fold->fold);
+  bool idle = result->finished && result->resumed && result->first_step == result->steps;
+  printf("%s: %s, %d epoch%s, %d steps", name,
+         idle               ? "was finished already"
+         : result->finished ? "finished"
+                            : "not finished",
+         result->epochs, result->epochs == 1 ? "" : "s", result->steps);
+  if (result->best_epoch > 0 && result->best_mAP >= 0)
+    printf(", best mAP %.4f in epoch %d", result->best_mAP, result->best_epoch);
+  printf(", %s/weights\n", fold->folder);
+}
+
+static void train_print(const fm_cli *cli, const fm_training_result *result, const char *resume) {
+  for (size_t i = 0; !cli->quiet && i < result->fold_count; i++)
+    train_print_fold(&result->folds[i]);
+  if (!cli->quiet && result->measured > 1)
+    printf("mAP over %zu folds: %.4f ± %.4f\n", result->measured, result->mean_mAP,
+           result->deviation_mAP);
+  if (resume)
+    printf("to go on: %s\n", resume);
+}
+
+static fm_status train_report(const fm_cli *cli, const char *name, fm_status status,
+                              const fm_training_result *result) {
+  bool finished = true;
+  for (size_t i = 0; i < result->fold_count; i++)
+    finished = finished && result->folds[i].result.finished;
+  bool stopped = status == FM_STOPPED;
+  char *resume = NULL;
+  if (stopped || !finished) {
+    resume = train_format_resume(cli, name, stopped);
+    FM_CHECK_ALLOC(resume);
+  }
+  if (cli->json)
+    train_print_json(result, stopped, resume);
+  else
+    train_print(cli, result, resume);
+  free(resume);
+  return FM_OK;
+}
+
+static fm_status train_call(const fm_cli *cli, const fm_dataset *dataset, const char *command) {
+  const char *name = fm_cli_value(cli, "--name"), *runs = fm_cli_value(cli, "--runs");
+  const char *assignments[FM_CLI_VALUES_MAX + 1];
+  int count = fm_cli_values(cli, "--set", assignments, FM_CLI_VALUES_MAX);
+  char precision[64];
+  if (fm_cli_value(cli, "--precision")) {
+    snprintf(precision, sizeof precision, "train.precision=%s", fm_cli_value(cli, "--precision"));
+    assignments[count++] = precision;
+  }
+  fm_training_options options = {
+      .dataset = dataset,
+      .data = cli->positional[0],
+      .command = command,
+      .runs = runs ? runs : "runs",
+      .name = name ? name : "run",
+      .resume = fm_cli_value(cli, "--resume") != NULL,
+      .config_file = fm_cli_value(cli, "--config"),
+      .assignments = assignments,
+      .assignment_count = count,
+      .split = fm_cli_value(cli, "--split"),
+      .fold = fm_cli_value(cli, "--fold"),
+      .weights = fm_cli_value(cli, "--weights"),
+      .strict = fm_cli_value(cli, "--strict") != NULL,
+      .stop = &train_stop,
+  };
+  FM_TRY(fm_cli_int(cli, "--max-steps", 0, 1, INT_MAX, &options.max_steps));
+  train_catch_signals();
+  fm_training_result result;
+  fm_status status = fm_training_run(&options, &result);
+  if (status >= 0)
+    status = train_report(cli, options.name, status, &result);
+  fm_training_result_release(&result);
+  return status;
+}
+
+static fm_status train_run(const fm_cli *cli) {
+  const fm_dataset_options data = {
+      .images = fm_cli_value(cli, "--images"),
+      .classes = fm_cli_value(cli, "--classes"),
+      .strict = fm_cli_value(cli, "--strict") != NULL,
+  };
+  fm_dataset *dataset;
+  FM_TRY(fm_dataset_open(&dataset, cli->positional[0], &data));
+  size_t problems;
+  fm_dataset_problems(dataset, &problems);
+  if (problems > 0)
+    fm_say("%zu problem%s with the data; facemask explore lists them", problems,
+           problems == 1 ? "" : "s");
+  char *command = train_format_call(cli);
+  fm_status status =
+      command ? train_call(cli, dataset, command) : fm_fail(FM_ERR_MEMORY, "out of memory");
+  free(command);
+  fm_dataset_free(dataset);
+  return status;
+}
+
+const fm_verb fm_verb_train = {
+    .name = "train",
+    .usage = "DATA [options]",
+    .summary = "train a model a fold, with checkpoints and exact resume",
+    .options = train_options,
+    .runs_model = true,
+    .positional_min = 1,
+    .positional_max = 1,
+    .run = train_run,
+};

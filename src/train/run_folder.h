@@ -1,0 +1,46 @@
+// The folder of a run, runs/NAME: config.yaml, split.json, environment.json, and a folder a fold. A
+// run exists as soon as its config.yaml does, which is written last.
+#ifndef FM_TRAIN_RUN_FOLDER_H
+#define FM_TRAIN_RUN_FOLDER_H
+
+#include <stdbool.h>
+
+#include "base/status.h"
+#include "data/dataset.h"
+#include "data/split.h"
+#include "train/config.h"
+
+enum { FM_RUN_FOLD_NONE = 0, FM_RUN_FOLD_ALL = -1 };
+
+// What of a call belongs to the run: kept in environment.json, read again on resume.
+typedef struct fm_run_call {
+  const char *data;    // as the user wrote it
+  const char *command; // the whole call; NULL: unknown
+  int fold;            // from 1, or FM_RUN_FOLD_NONE, FM_RUN_FOLD_ALL
+  const char *weights; // start weights; NULL: random ones
+} fm_run_call;
+
+typedef struct fm_run_folder {
+  char *path; // runs/NAME
+  fm_config config;
+  fm_split split;
+  int fold;
+  char *weights; // NULL: none
+} fm_run_folder;
+
+bool fm_run_folder_exists(const char *path);
+// Writes a new one.
+FM_MUST_USE fm_status fm_run_folder_create(const fm_run_folder *run, const fm_dataset *dataset,
+                                           const fm_run_call *call);
+// Reads everything but `path`, which is set.
+FM_MUST_USE fm_status fm_run_folder_read(fm_run_folder *run);
+void fm_run_folder_release(fm_run_folder *run);
+// "fold_3", "fold_all" for FM_RUN_FOLD_NONE: heap path inside the run's folder; NULL when out of
+// memory.
+char *fm_run_folder_fold(const fm_run_folder *run, int fold);
+
+// "3", "all", "none".
+FM_MUST_USE fm_status fm_run_fold_parse(int *out, const char *text);
+void fm_run_fold_format(int fold, char out[16]);
+
+#endif
