@@ -12,6 +12,7 @@
 #include "train/validation.h"
 
 enum { TRAINER_STREAM_SAMPLE = 0x7472, TRAINER_LABEL_BYTES = 96, TRAINER_NAMES_BYTES = 512 };
+static const double TRAINER_METRIC_WORST = -1e300;
 
 // The rate of a step of the epoch under way.
 static double trainer_rate(const fm_trainer_parts *self, int batch) {
@@ -167,6 +168,8 @@ static fm_status trainer_validate(fm_trainer_parts *self, fm_validation *out) {
 
 static void trainer_take_best(fm_train_state *state, const fm_validation *validation) {
   double metric = validation->truths > 0 ? validation->mAP : -validation->losses.loss;
+  if (!isfinite(metric))
+    metric = TRAINER_METRIC_WORST;
   if (state->best_epoch > 0 && !(metric > state->best_metric))
     return;
   state->best_epoch = state->epoch + 1;
