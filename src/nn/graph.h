@@ -55,14 +55,6 @@ typedef struct fm_conv2d_options {
 } fm_conv2d_options;
 fm_value fm_conv2d(fm_graph *graph, fm_value x, const fm_conv2d_options *options);
 
-// Stand-alone batch norm (training: batch statistics) with a fused activation.
-typedef struct fm_batch_norm_options {
-  const char *name;
-  float eps, momentum;
-  fm_activation act; // NONE or RELU
-} fm_batch_norm_options;
-fm_value fm_batch_norm(fm_graph *graph, fm_value x, const fm_batch_norm_options *options);
-
 typedef struct fm_pool2d_options {
   int kernel, stride, padding; // stride 0 means kernel
 } fm_pool2d_options;

@@ -10,7 +10,7 @@
 #include "nn/plan.h"
 #include "nn/tensor.h"
 
-enum { FM_NODE_INPUTS_MAX = 8, FM_NODE_PARAMS_MAX = 6, FM_NODE_OPTIONS_BYTES = 192 };
+enum { FM_NODE_INPUTS_MAX = 8, FM_NODE_PARAMS_MAX = 8, FM_NODE_OPTIONS_BYTES = 192 };
 
 typedef struct fm_op fm_op;
 

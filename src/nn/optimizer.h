@@ -34,9 +34,8 @@ typedef struct fm_optimizer_state {
 unsigned fm_optimizer_slots(const fm_optimizer_options *options);
 
 // One update from the gradients that are there. Frozen parameters and buffers stay; the average
-// follows buffers too (running statistics) and begins, at step 0, as a copy of the weights before
-// the update. A gradient that is not finite gives FM_ERR_NUMERIC before anything changes (with
-// clip_norm; without, gradients are not looked at).
+// follows buffers too (running statistics) and begins, at step 0, as a copy of everything before
+// the update. When the gradients' norm is not finite: FM_ERR_NUMERIC, and nothing has changed.
 FM_MUST_USE fm_status fm_optimizer_step(const fm_optimizer_options *options, fm_params *params,
                                         fm_optimizer_state *state);
 

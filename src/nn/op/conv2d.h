@@ -1,0 +1,73 @@
+// The parts of the convolution op: conv2d.c (declaration, forward), conv2d_backward.c,
+// conv2d_norm.c (batch statistics).
+#ifndef FM_NN_OP_CONV2D_H
+#define FM_NN_OP_CONV2D_H
+
+#include "nn/op.h"
+#include "nn/primitive.h"
+#include "nn/working.h"
+
+// Options as the node keeps them; the defaults are filled in.
+typedef struct conv2d_options {
+  int out_channels, kernel, stride, padding, dilation, groups;
+  fm_norm norm;
+  float eps, momentum;
+  fm_activation act;
+  bool residual;
+} conv2d_options;
+
+// Order of the node's parameters; -1 where absent.
+enum {
+  CONV_WEIGHT,
+  CONV_BIAS,
+  CONV_GAMMA,
+  CONV_BETA,
+  CONV_MEAN,
+  CONV_VARIANCE,
+  CONV_TRACKED,
+  CONV_PARAMS
+};
+
+typedef struct conv2d_state {
+  fm_primitive forward, backward_data, backward_weights;
+  fm_primitive source_reorder, residual_reorder, weight_gradient_reorder;
+  bool reorders_source, reorders_residual, reorders_weight_gradient;
+  fm_working *weight, *bias, *weight_backward;
+  fm_tensor source;         // x in the layout the primitive wants
+  bool batch_norm;          // with batch statistics
+  bool keeps_preactivation; // the activation's gradient needs its input (hard-swish)
+  bool trains_weight, trains_bias, wants_weight_gradient;
+  size_t weight_elements;
+  // offsets into saved: pre-activation or raw output, then mean and 1/std of each channel
+  size_t saved_statistics;
+  // offsets into the scratch of forward and of backward
+  size_t scratch_source, scratch_residual, scratch_partial;
+  size_t scratch_dy, scratch_diff, scratch_plain, scratch_diff_bias, scratch_scale, scratch_sums;
+  size_t scratch_pad_forward, scratch_pad_data, scratch_pad_weights;
+} conv2d_state;
+
+fm_status fm_conv2d_prepare_backward(fm_op_context *context);
+fm_status fm_conv2d_backward(fm_op_context *context);
+
+// Statistics of a batch: [5][padded channels]: mean, 1/std, then the a and b of y = z a + b, and
+// room for backward.
+enum { CONV_STATISTICS = 5 };
+FM_MUST_USE fm_status fm_conv2d_norm_check(const fm_tensor *y);
+// y = act(gamma (z - mean) / std + beta + residual), statistics over n, h, w; updates the running
+// ones. partial: (n + 1) * padded channels.
+void fm_conv2d_norm_forward(fm_op_context *context, const fm_tensor *z, float *statistics,
+                            double *partial);
+// From d(activation's input) in `dpre`: writes dz over it and adds d(gamma), d(beta). partial: (n +
+// 2) * padded channels.
+void fm_conv2d_norm_backward(fm_op_context *context, const fm_tensor *z, float *statistics,
+                             double *partial, fm_tensor *dpre);
+// dpre = (sum of dy_parts) * act', in the layout of y. preactivation: z, needed for hard-swish only
+// (NULL otherwise), with statistics when it is yet to be normalised.
+void fm_conv2d_mask(const fm_op_context *context, const fm_tensor *preactivation,
+                    const float *statistics, fm_tensor *dpre);
+// y = act(z), both of y's layout.
+void fm_conv2d_activate(const fm_tensor *y, const fm_tensor *z, fm_activation act);
+
+extern const fm_op_case fm_conv2d_cases[]; // conv2d_cases.c
+
+#endif

@@ -1,0 +1,274 @@
+// Gradients of the convolution: mask the incoming gradient, then weights, bias and input by oneDNN.
+//   dpre = (sum of dy) * act'     d(residual) = dpre     dz = norm'(dpre)
+//   dweight += scale * (x correlated with dz)     dbias += sum of dz     dx = dz convolved with
+//   weight^T
+#include <string.h>
+
+#include "nn/chunk.h"
+#include "nn/clones.h"
+#include "nn/op/conv2d.h"
+#include "nn/params_layout.h"
+
+static const conv2d_options *backward_options(const fm_node *node) {
+  return (const conv2d_options *)(const void *)node->options;
+}
+
+static bool backward_is_trained(const fm_op_context *context, int param) {
+  const int id = context->node->params[param];
+  return id >= 0 && fm_params_spec(context->params, id)->kind == FM_PARAM_TRAINED;
+}
+
+static fm_status backward_weight_desc(dnnl_memory_desc_t *out, const fm_op_context *context,
+                                      dnnl_data_type_t type, dnnl_format_tag_t plain) {
+  const conv2d_options *o = backward_options(context->node);
+  const int ic = context->x[0].shape.c;
+  if (o->groups == 1) {
+    const dnnl_dims_t dims = {o->out_channels, ic, o->kernel, o->kernel};
+    FM_DNNL(dnnl_memory_desc_init_by_tag(out, 4, dims, type,
+                                         plain == dnnl_format_tag_any ? plain : dnnl_oihw));
+  } else {
+    const dnnl_dims_t dims = {o->groups, o->out_channels / o->groups, ic / o->groups, o->kernel,
+                              o->kernel};
+    FM_DNNL(dnnl_memory_desc_init_by_tag(out, 5, dims, type,
+                                         plain == dnnl_format_tag_any ? plain : dnnl_goihw));
+  }
+  return FM_OK;
+}
+
+typedef struct backward_geometry {
+  dnnl_memory_desc_t source, destination, bias;
+  dnnl_dims_t strides, dilates, padding;
+  dnnl_primitive_attr_t attributes;
+  dnnl_primitive_desc_t hint;
+} backward_geometry;
+
+static fm_status backward_geometry_init(backward_geometry *g, const fm_op_context *context) {
+  const conv2d_state *state = context->state;
+  const conv2d_options *o = backward_options(context->node);
+  FM_TRY(fm_dnnl_desc(&g->source, &state->source));
+  FM_TRY(fm_dnnl_desc(&g->destination, &context->y));
+  const dnnl_dims_t channels = {o->out_channels};
+  FM_DNNL(dnnl_memory_desc_init_by_tag(&g->bias, 1, channels, dnnl_f32, dnnl_a));
+  for (int i = 0; i < 2; ++i) {
+    g->strides[i] = o->stride;
+    g->dilates[i] = o->dilation - 1;
+    g->padding[i] = o->padding;
+  }
+  dnnl_memory_desc_t weight;
+  FM_TRY(backward_weight_desc(&weight, context, fm_dnnl_type(context->precision),
+                              dnnl_format_tag_any));
+  dnnl_convolution_desc_t desc;
+  FM_DNNL(dnnl_dilated_convolution_forward_desc_init(
+      &desc, dnnl_forward_training, dnnl_convolution_direct, &g->source, &weight, NULL,
+      &g->destination, g->strides, g->dilates, g->padding, g->padding));
+  FM_DNNL(dnnl_primitive_desc_create(&g->hint, &desc, NULL, fm_dnnl_engine(), NULL));
+  return fm_dnnl_attributes(&g->attributes);
+}
+
+static void backward_geometry_release(backward_geometry *g) {
+  if (g->hint)
+    dnnl_primitive_desc_destroy(g->hint);
+  if (g->attributes)
+    dnnl_primitive_attr_destroy(g->attributes);
+}
+
+static fm_status backward_prepare_data(fm_op_context *context, const backward_geometry *g) {
+  conv2d_state *state = context->state;
+  dnnl_memory_desc_t weight, source;
+  FM_TRY(backward_weight_desc(&weight, context, fm_dnnl_type(context->precision),
+                              dnnl_format_tag_any));
+  FM_TRY(fm_dnnl_desc(&source, &context->x[0]));
+  dnnl_convolution_desc_t desc;
+  FM_DNNL(dnnl_dilated_convolution_backward_data_desc_init(&desc, dnnl_convolution_direct, &source,
+                                                           &weight, &g->destination, g->strides,
+                                                           g->dilates, g->padding, g->padding));
+  dnnl_primitive_desc_t pd;
+  FM_DNNL(dnnl_primitive_desc_create(&pd, &desc, g->attributes, fm_dnnl_engine(), g->hint));
+  const dnnl_memory_desc_t wanted = *dnnl_primitive_desc_query_md(pd, dnnl_query_weights_md, 0);
+  FM_TRY(fm_primitive_init(&state->backward_data, pd));
+  FM_TRY(fm_primitive_add(&state->backward_data, DNNL_ARG_DIFF_SRC, &source));
+  FM_TRY(fm_primitive_add(&state->backward_data, DNNL_ARG_WEIGHTS, &wanted));
+  FM_TRY(fm_primitive_add(&state->backward_data, DNNL_ARG_DIFF_DST, &g->destination));
+  const conv2d_options *o = backward_options(context->node);
+  const int *params = context->node->params;
+  fm_working_spec spec = {.weight = params[CONV_WEIGHT],
+                          .bias = -1,
+                          .fold = {-1, -1, -1, -1, 0},
+                          .channels = o->out_channels,
+                          .wanted = wanted};
+  if (o->norm != FM_NORM_NONE && !state->batch_norm)
+    spec.fold = (fm_fold){params[CONV_GAMMA], params[CONV_BETA], params[CONV_MEAN],
+                          params[CONV_VARIANCE], o->eps};
+  FM_TRY(backward_weight_desc(&spec.master, context, dnnl_f32, dnnl_oihw));
+  return fm_working_get(&state->weight_backward, context->params, &spec);
+}
+
+static fm_status backward_prepare_weights(fm_op_context *context, const backward_geometry *g,
+                                          size_t *diff_bytes) {
+  conv2d_state *state = context->state;
+  dnnl_memory_desc_t any, plain;
+  FM_TRY(backward_weight_desc(&any, context, dnnl_f32, dnnl_format_tag_any));
+  FM_TRY(backward_weight_desc(&plain, context, dnnl_f32, dnnl_oihw));
+  dnnl_convolution_desc_t desc;
+  FM_DNNL(dnnl_dilated_convolution_backward_weights_desc_init(
+      &desc, dnnl_convolution_direct, &g->source, &any, state->trains_bias ? &g->bias : NULL,
+      &g->destination, g->strides, g->dilates, g->padding, g->padding));
+  dnnl_primitive_desc_t pd;
+  FM_DNNL(dnnl_primitive_desc_create(&pd, &desc, g->attributes, fm_dnnl_engine(), g->hint));
+  const dnnl_memory_desc_t diff = *dnnl_primitive_desc_query_md(pd, dnnl_query_diff_weights_md, 0);
+  FM_TRY(fm_primitive_init(&state->backward_weights, pd));
+  FM_TRY(fm_primitive_add(&state->backward_weights, DNNL_ARG_SRC, &g->source));
+  FM_TRY(fm_primitive_add(&state->backward_weights, DNNL_ARG_DIFF_DST, &g->destination));
+  FM_TRY(fm_primitive_add(&state->backward_weights, DNNL_ARG_DIFF_WEIGHTS, &diff));
+  if (state->trains_bias)
+    FM_TRY(fm_primitive_add(&state->backward_weights, DNNL_ARG_DIFF_BIAS, &g->bias));
+  *diff_bytes = dnnl_memory_desc_get_size(&diff);
+  state->reorders_weight_gradient = !dnnl_memory_desc_equal(&diff, &plain);
+  if (state->reorders_weight_gradient)
+    FM_TRY(fm_primitive_reorder(&state->weight_gradient_reorder, &diff, &plain));
+  return FM_OK;
+}
+
+static size_t backward_take(size_t *used, size_t bytes) {
+  const size_t offset = *used;
+  *used += (bytes + 63) / 64 * 64;
+  return offset;
+}
+
+fm_status fm_conv2d_prepare_backward(fm_op_context *context) {
+  conv2d_state *state = context->state;
+  const conv2d_options *o = backward_options(context->node);
+  state->trains_weight = backward_is_trained(context, CONV_WEIGHT);
+  state->trains_bias = backward_is_trained(context, CONV_BIAS);
+  state->wants_weight_gradient = state->trains_weight || state->trains_bias;
+  state->weight_elements = fm_params_elements(context->params, context->node->params[CONV_WEIGHT]);
+  size_t diff_bytes = 0;
+  backward_geometry g = {0};
+  fm_status status = backward_geometry_init(&g, context);
+  if (status == FM_OK && context->wants_dx[0])
+    status = backward_prepare_data(context, &g);
+  if (status == FM_OK && state->wants_weight_gradient)
+    status = backward_prepare_weights(context, &g, &diff_bytes);
+  backward_geometry_release(&g);
+  FM_TRY(status);
+  context->reads_x_in_backward[0] = state->wants_weight_gradient;
+  context->reads_y_in_backward = o->act != FM_ACT_NONE && !state->keeps_preactivation;
+  context->reads_x_in_backward[1] = state->batch_norm && o->act == FM_ACT_HARD_SWISH;
+  const size_t channels = (size_t)(o->out_channels + 16) * sizeof(float);
+  size_t used = 0;
+  state->scratch_source = backward_take(
+      &used,
+      state->reorders_source && state->wants_weight_gradient ? fm_tensor_bytes(&state->source) : 0);
+  state->scratch_dy = backward_take(&used, fm_tensor_bytes(&context->y));
+  state->scratch_diff = backward_take(&used, diff_bytes);
+  state->scratch_plain = backward_take(
+      &used, state->reorders_weight_gradient ? state->weight_elements * sizeof(float) : 0);
+  state->scratch_diff_bias = backward_take(&used, channels);
+  state->scratch_scale = backward_take(&used, channels);
+  const size_t padded = (size_t)fm_tensor_blocks(&context->y) * (size_t)context->y.block;
+  state->scratch_sums = backward_take(
+      &used, state->batch_norm ? ((size_t)context->y.shape.n + 2) * padded * sizeof(double) : 0);
+  state->scratch_pad_data = backward_take(&used, state->backward_data.scratchpad_bytes);
+  state->scratch_pad_weights = backward_take(&used, state->backward_weights.scratchpad_bytes);
+  context->backward_scratch_bytes = used;
+  return FM_OK;
+}
+
+// Adds scale[c] * diff to the weight's gradient, row by row of output channels.
+FM_KERNEL static void backward_add_row(float *restrict gradient, const float *restrict diff,
+                                       float scale, size_t n) {
+  for (size_t i = 0; i < n; ++i)
+    gradient[i] += scale * diff[i];
+}
+
+static fm_status backward_add_weights(fm_op_context *context) {
+  conv2d_state *state = context->state;
+  const conv2d_options *o = backward_options(context->node);
+  const int *params = context->node->params;
+  uint8_t *scratch = context->scratch;
+  float *diff = (float *)(void *)(scratch + state->scratch_diff);
+  if (state->trains_bias)
+    backward_add_row(fm_params_gradient(context->params, params[CONV_BIAS]),
+                     (const float *)(void *)(scratch + state->scratch_diff_bias), 1.0f,
+                     (size_t)o->out_channels);
+  if (!state->trains_weight)
+    return FM_OK;
+  if (state->reorders_weight_gradient) {
+    fm_primitive_set(&state->weight_gradient_reorder, DNNL_ARG_FROM, diff);
+    diff = (float *)(void *)(scratch + state->scratch_plain);
+    fm_primitive_set(&state->weight_gradient_reorder, DNNL_ARG_TO, diff);
+    FM_TRY(fm_primitive_run(&state->weight_gradient_reorder));
+  }
+  const bool folded = o->norm != FM_NORM_NONE && !state->batch_norm;
+  const fm_fold fold = {folded ? params[CONV_GAMMA] : -1, params[CONV_BETA], params[CONV_MEAN],
+                        params[CONV_VARIANCE], o->eps};
+  float *scale = (float *)(void *)(scratch + state->scratch_scale);
+  fm_fold_scale(context->params, &fold, o->out_channels, scale);
+  float *gradient = fm_params_gradient(context->params, params[CONV_WEIGHT]);
+  const size_t row = state->weight_elements / (size_t)o->out_channels;
+#pragma omp parallel for schedule(static) if (state->weight_elements > 4096)
+  for (int c = 0; c < o->out_channels; ++c)
+    backward_add_row(gradient + (size_t)c * row, diff + (size_t)c * row, scale[c], row);
+  return FM_OK;
+}
+
+static fm_status backward_weights(fm_op_context *context, void *dz) {
+  conv2d_state *state = context->state;
+  uint8_t *scratch = context->scratch;
+  void *source = context->x[0].data;
+  if (state->reorders_source) {
+    fm_primitive_set(&state->source_reorder, DNNL_ARG_FROM, source);
+    source = scratch + state->scratch_source;
+    fm_primitive_set(&state->source_reorder, DNNL_ARG_TO, source);
+    FM_TRY(fm_primitive_run(&state->source_reorder));
+  }
+  fm_primitive *primitive = &state->backward_weights;
+  fm_primitive_set(primitive, DNNL_ARG_SRC, source);
+  fm_primitive_set(primitive, DNNL_ARG_DIFF_DST, dz);
+  fm_primitive_set(primitive, DNNL_ARG_DIFF_WEIGHTS, scratch + state->scratch_diff);
+  if (state->trains_bias)
+    fm_primitive_set(primitive, DNNL_ARG_DIFF_BIAS, scratch + state->scratch_diff_bias);
+  fm_primitive_set(primitive, DNNL_ARG_SCRATCHPAD, scratch + state->scratch_pad_weights);
+  FM_TRY(fm_primitive_run(primitive));
+  return backward_add_weights(context);
+}
+
+static fm_status backward_data(fm_op_context *context, void *dz) {
+  conv2d_state *state = context->state;
+  void *weight;
+  FM_TRY(fm_working_data(state->weight_backward, &weight));
+  fm_primitive *primitive = &state->backward_data;
+  fm_primitive_set(primitive, DNNL_ARG_DIFF_SRC, context->dx[0].data);
+  fm_primitive_set(primitive, DNNL_ARG_WEIGHTS, weight);
+  fm_primitive_set(primitive, DNNL_ARG_DIFF_DST, dz);
+  fm_primitive_set(primitive, DNNL_ARG_SCRATCHPAD,
+                   (uint8_t *)context->scratch + state->scratch_pad_data);
+  return fm_primitive_run(primitive);
+}
+
+fm_status fm_conv2d_backward(fm_op_context *context) {
+  conv2d_state *state = context->state;
+  const conv2d_options *o = backward_options(context->node);
+  uint8_t *scratch = context->scratch;
+  fm_tensor dz = context->y;
+  dz.data = scratch + state->scratch_dy;
+  fm_tensor z = context->y;
+  z.data = context->saved;
+  float *statistics = (float *)(void *)((uint8_t *)context->saved + state->saved_statistics);
+  const bool hard_swish = o->act == FM_ACT_HARD_SWISH;
+  const bool residual = o->residual && context->wants_dx[1];
+  // Without activation and norm the only contribution already is dz.
+  if (o->act == FM_ACT_NONE && context->dy_part_count == 1 && !state->batch_norm)
+    dz.data = context->dy_parts[0].data;
+  else
+    fm_conv2d_mask(context, hard_swish ? &z : NULL,
+                   hard_swish && state->batch_norm ? statistics : NULL, &dz);
+  if (residual)
+    fm_tensor_copy(&context->dx[1], &dz);
+  if (state->batch_norm)
+    fm_conv2d_norm_backward(context, &z, statistics,
+                            (double *)(void *)(scratch + state->scratch_sums), &dz);
+  if (state->wants_weight_gradient)
+    FM_TRY(backward_weights(context, dz.data));
+  return context->wants_dx[0] ? backward_data(context, dz.data) : FM_OK;
+}

@@ -1,0 +1,425 @@
+// y = act(x weight^T + bias); x (n,c,h,w) flattened in the order c,h,w, weight (OUT, c h w), y
+// (n,OUT,1,1).
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "nn/chunk.h"
+#include "nn/clones.h"
+#include "nn/op.h"
+#include "nn/params_layout.h"
+#include "nn/primitive.h"
+#include "nn/working.h"
+
+typedef struct linear_options {
+  int out_features, height, width;
+  fm_activation act;
+} linear_options;
+
+enum { LINEAR_WEIGHT, LINEAR_BIAS, LINEAR_PARAMS };
+
+typedef struct linear_state {
+  fm_primitive forward, backward_data, backward_weights, weight_gradient_reorder;
+  bool reorders_weight_gradient, flat; // flat: x is a matrix
+  fm_working *weight, *bias, *weight_backward;
+  fm_tensor x; // x in the plan's number type
+  size_t scratch_x_forward, scratch_pad_forward;
+  size_t scratch_x, scratch_dy, scratch_diff, scratch_plain, scratch_bias, scratch_pad_data,
+      scratch_pad_weights;
+} linear_state;
+
+static const linear_options *linear_options_of(const fm_node *node) {
+  return (const linear_options *)(const void *)node->options;
+}
+
+static fm_status linear_infer(const fm_node *node, const fm_shape *x, fm_shape *y) {
+  const linear_options *o = linear_options_of(node);
+  if (x->h != o->height || x->w != o->width)
+    return fm_fail(FM_ERR_SHAPE, "linear: the input is %d x %d, not %d x %d", x->w, x->h, o->width,
+                   o->height);
+  *y = (fm_shape){x->n, o->out_features, 1, 1};
+  return FM_OK;
+}
+
+typedef struct linear_descs {
+  dnnl_memory_desc_t x, y, bias, weight_any, diff_any, master;
+} linear_descs;
+
+static fm_status linear_weight_desc(dnnl_memory_desc_t *out, const fm_op_context *context,
+                                    dnnl_data_type_t type, bool any) {
+  const linear_state *state = context->state;
+  const fm_shape x = context->x[0].shape;
+  const dnnl_dims_t dims = {context->y.shape.c, x.c, x.h, x.w};
+  const dnnl_format_tag_t plain = state->flat ? dnnl_ab : dnnl_abcd;
+  FM_DNNL(dnnl_memory_desc_init_by_tag(out, state->flat ? 2 : 4, dims, type,
+                                       any ? dnnl_format_tag_any : plain));
+  return FM_OK;
+}
+
+static fm_status linear_make_descs(linear_descs *d, fm_op_context *context) {
+  linear_state *state = context->state;
+  const fm_tensor *x = &state->x;
+  state->flat = x->shape.h == 1 && x->shape.w == 1 && (x->block == 1 || x->block == x->shape.c);
+  const dnnl_data_type_t type = fm_dnnl_type(context->precision);
+  if (state->flat) {
+    const dnnl_dims_t dims = {x->shape.n, x->shape.c};
+    FM_DNNL(dnnl_memory_desc_init_by_tag(&d->x, 2, dims, type, dnnl_ab));
+  } else {
+    FM_TRY(fm_dnnl_desc(&d->x, x));
+  }
+  const dnnl_dims_t out = {context->y.shape.n, context->y.shape.c};
+  FM_DNNL(dnnl_memory_desc_init_by_tag(&d->y, 2, out, type, dnnl_ab));
+  const dnnl_dims_t channels = {context->y.shape.c};
+  FM_DNNL(dnnl_memory_desc_init_by_tag(&d->bias, 1, channels, dnnl_f32, dnnl_a));
+  FM_TRY(linear_weight_desc(&d->weight_any, context, type, true));
+  FM_TRY(linear_weight_desc(&d->diff_any, context, dnnl_f32, true));
+  return linear_weight_desc(&d->master, context, dnnl_f32, false);
+}
+
+static fm_status linear_working(fm_working **out, fm_op_context *context, const linear_descs *d,
+                                const dnnl_memory_desc_t *wanted, bool bias) {
+  const int *params = context->node->params;
+  const fm_working_spec spec = {.weight = bias ? -1 : params[LINEAR_WEIGHT],
+                                .bias = bias ? params[LINEAR_BIAS] : -1,
+                                .fold = {-1, -1, -1, -1, 0},
+                                .channels = context->y.shape.c,
+                                .master = d->master,
+                                .wanted = *wanted};
+  return fm_working_get(out, context->params, &spec);
+}
+
+static fm_status linear_prepare_forward(fm_op_context *context, const linear_descs *d,
+                                        dnnl_primitive_desc_t *hint) {
+  linear_state *state = context->state;
+  const linear_options *o = linear_options_of(context->node);
+  dnnl_inner_product_desc_t desc;
+  FM_DNNL(dnnl_inner_product_forward_desc_init(
+      &desc, context->purpose == FM_TRAIN ? dnnl_forward_training : dnnl_forward_inference, &d->x,
+      &d->weight_any, &d->bias, &d->y));
+  dnnl_primitive_attr_t attributes;
+  FM_TRY(fm_dnnl_attributes(&attributes));
+  dnnl_post_ops_t ops;
+  dnnl_status_t status = dnnl_post_ops_create(&ops);
+  if (status == dnnl_success && o->act == FM_ACT_RELU)
+    status = dnnl_post_ops_append_eltwise(ops, 1.0f, dnnl_eltwise_relu, 0, 0);
+  if (status == dnnl_success)
+    status = dnnl_primitive_attr_set_post_ops(attributes, ops);
+  dnnl_post_ops_destroy(ops);
+  dnnl_primitive_desc_t pd = NULL;
+  if (status == dnnl_success)
+    status = dnnl_primitive_desc_create(&pd, &desc, attributes, fm_dnnl_engine(), NULL);
+  dnnl_primitive_attr_destroy(attributes);
+  FM_TRY(fm_dnnl_check(status, "dnnl_inner_product_forward"));
+  FM_DNNL(dnnl_primitive_desc_clone(hint, pd));
+  const dnnl_memory_desc_t weight = *dnnl_primitive_desc_query_md(pd, dnnl_query_weights_md, 0);
+  FM_TRY(fm_primitive_init(&state->forward, pd));
+  FM_TRY(fm_primitive_add(&state->forward, DNNL_ARG_SRC, &d->x));
+  FM_TRY(fm_primitive_add(&state->forward, DNNL_ARG_WEIGHTS, &weight));
+  FM_TRY(fm_primitive_add(&state->forward, DNNL_ARG_BIAS, &d->bias));
+  FM_TRY(fm_primitive_add(&state->forward, DNNL_ARG_DST, &d->y));
+  FM_TRY(linear_working(&state->weight, context, d, &weight, false));
+  return linear_working(&state->bias, context, d, &weight, true);
+}
+
+static fm_status linear_prepare_data(fm_op_context *context, const linear_descs *d,
+                                     dnnl_primitive_attr_t attributes, dnnl_primitive_desc_t hint) {
+  linear_state *state = context->state;
+  dnnl_memory_desc_t dx = d->x; // the same layout in x's own number type
+  dx.data_type = fm_dnnl_type(context->x[0].dtype);
+  dnnl_inner_product_desc_t desc;
+  FM_DNNL(dnnl_inner_product_backward_data_desc_init(&desc, &dx, &d->weight_any, &d->y));
+  dnnl_primitive_desc_t pd;
+  FM_DNNL(dnnl_primitive_desc_create(&pd, &desc, attributes, fm_dnnl_engine(), hint));
+  const dnnl_memory_desc_t weight = *dnnl_primitive_desc_query_md(pd, dnnl_query_weights_md, 0);
+  FM_TRY(fm_primitive_init(&state->backward_data, pd));
+  FM_TRY(fm_primitive_add(&state->backward_data, DNNL_ARG_DIFF_SRC, &dx));
+  FM_TRY(fm_primitive_add(&state->backward_data, DNNL_ARG_WEIGHTS, &weight));
+  FM_TRY(fm_primitive_add(&state->backward_data, DNNL_ARG_DIFF_DST, &d->y));
+  return linear_working(&state->weight_backward, context, d, &weight, false);
+}
+
+static fm_status linear_prepare_weights(fm_op_context *context, const linear_descs *d,
+                                        dnnl_primitive_attr_t attributes,
+                                        dnnl_primitive_desc_t hint, size_t *diff_bytes) {
+  linear_state *state = context->state;
+  dnnl_inner_product_desc_t desc;
+  FM_DNNL(
+      dnnl_inner_product_backward_weights_desc_init(&desc, &d->x, &d->diff_any, &d->bias, &d->y));
+  dnnl_primitive_desc_t pd;
+  FM_DNNL(dnnl_primitive_desc_create(&pd, &desc, attributes, fm_dnnl_engine(), hint));
+  const dnnl_memory_desc_t diff = *dnnl_primitive_desc_query_md(pd, dnnl_query_diff_weights_md, 0);
+  FM_TRY(fm_primitive_init(&state->backward_weights, pd));
+  FM_TRY(fm_primitive_add(&state->backward_weights, DNNL_ARG_SRC, &d->x));
+  FM_TRY(fm_primitive_add(&state->backward_weights, DNNL_ARG_DIFF_DST, &d->y));
+  FM_TRY(fm_primitive_add(&state->backward_weights, DNNL_ARG_DIFF_WEIGHTS, &diff));
+  FM_TRY(fm_primitive_add(&state->backward_weights, DNNL_ARG_DIFF_BIAS, &d->bias));
+  *diff_bytes = dnnl_memory_desc_get_size(&diff);
+  state->reorders_weight_gradient = !dnnl_memory_desc_equal(&diff, &d->master);
+  if (state->reorders_weight_gradient)
+    FM_TRY(fm_primitive_reorder(&state->weight_gradient_reorder, &diff, &d->master));
+  return FM_OK;
+}
+
+static size_t linear_take(size_t *used, size_t bytes) {
+  const size_t offset = *used;
+  *used += (bytes + 63) / 64 * 64;
+  return offset;
+}
+
+static fm_status linear_prepare(fm_op_context *context) {
+  linear_state *state = context->state;
+  const linear_options *o = linear_options_of(context->node);
+  context->y.dtype = context->precision;
+  context->y.block = o->out_features;
+  state->x = context->x[0];
+  state->x.dtype = context->precision;
+  linear_descs d;
+  FM_TRY(linear_make_descs(&d, context));
+  dnnl_primitive_desc_t hint = NULL;
+  dnnl_primitive_attr_t attributes = NULL;
+  size_t diff_bytes = 0;
+  fm_status status = linear_prepare_forward(context, &d, &hint);
+  const bool training = context->purpose == FM_TRAIN;
+  if (status == FM_OK)
+    status = fm_dnnl_attributes(&attributes);
+  if (status == FM_OK && training && context->wants_dx[0])
+    status = linear_prepare_data(context, &d, attributes, hint);
+  if (status == FM_OK && training && context->trains)
+    status = linear_prepare_weights(context, &d, attributes, hint, &diff_bytes);
+  dnnl_primitive_attr_destroy(attributes);
+  dnnl_primitive_desc_destroy(hint);
+  FM_TRY(status);
+  size_t converted = context->x[0].dtype == context->precision ? 0 : fm_tensor_bytes(&state->x);
+  size_t used_forward = 0;
+  state->scratch_x_forward = linear_take(&used_forward, converted);
+  state->scratch_pad_forward = linear_take(&used_forward, state->forward.scratchpad_bytes);
+  context->forward_scratch_bytes = used_forward;
+  context->reads_x_in_backward[0] = context->trains;
+  context->reads_y_in_backward = o->act != FM_ACT_NONE;
+  size_t used = 0;
+  state->scratch_x = linear_take(&used, converted);
+  state->scratch_dy = linear_take(&used, o->act != FM_ACT_NONE ? fm_tensor_bytes(&context->y) : 0);
+  state->scratch_diff = linear_take(&used, diff_bytes);
+  state->scratch_plain = linear_take(&used, state->reorders_weight_gradient ? diff_bytes : 0);
+  state->scratch_bias = linear_take(&used, (size_t)(o->out_features + 16) * sizeof(float));
+  state->scratch_pad_data = linear_take(&used, state->backward_data.scratchpad_bytes);
+  state->scratch_pad_weights = linear_take(&used, state->backward_weights.scratchpad_bytes);
+  context->backward_scratch_bytes = used;
+  return FM_OK;
+}
+
+// x in the plan's number type: itself, or converted into the scratch at `offset`.
+static void *linear_source(fm_op_context *context, size_t offset) {
+  linear_state *state = context->state;
+  if (context->x[0].dtype == context->precision)
+    return context->x[0].data;
+  state->x.data = (uint8_t *)context->scratch + offset;
+  fm_tensor_copy(&state->x, &context->x[0]);
+  return state->x.data;
+}
+
+static fm_status linear_forward(fm_op_context *context) {
+  linear_state *state = context->state;
+  void *weight, *bias;
+  FM_TRY(fm_working_data(state->weight, &weight));
+  FM_TRY(fm_working_data(state->bias, &bias));
+  fm_primitive_set(&state->forward, DNNL_ARG_SRC, linear_source(context, state->scratch_x_forward));
+  fm_primitive_set(&state->forward, DNNL_ARG_WEIGHTS, weight);
+  fm_primitive_set(&state->forward, DNNL_ARG_BIAS, bias);
+  fm_primitive_set(&state->forward, DNNL_ARG_DST, context->y.data);
+  fm_primitive_set(&state->forward, DNNL_ARG_SCRATCHPAD,
+                   (uint8_t *)context->scratch + state->scratch_pad_forward);
+  return fm_primitive_run(&state->forward);
+}
+
+FM_KERNEL static void linear_mask(float *restrict out, const float *restrict dy,
+                                  const float *restrict y, size_t n) {
+  for (size_t i = 0; i < n; ++i)
+    out[i] = y[i] > 0 ? dy[i] : 0;
+}
+
+FM_KERNEL static void linear_add(float *restrict gradient, const float *restrict diff, size_t n) {
+  for (size_t i = 0; i < n; ++i)
+    gradient[i] += diff[i];
+}
+
+// d(x weight^T + bias): the gradient where y is positive.
+static void *linear_masked(fm_op_context *context) {
+  const linear_state *state = context->state;
+  if (linear_options_of(context->node)->act == FM_ACT_NONE)
+    return context->dy.data;
+  fm_tensor masked = context->y;
+  masked.data = (uint8_t *)context->scratch + state->scratch_dy;
+  const size_t total = fm_tensor_elements(&masked);
+#pragma omp parallel for schedule(static) if (total > FM_CHUNK)
+  for (size_t start = 0; start < total; start += FM_CHUNK) {
+    float in[FM_CHUNK], known[FM_CHUNK], out[FM_CHUNK];
+    const size_t n = total - start < FM_CHUNK ? total - start : FM_CHUNK;
+    float *target = fm_chunk_target(&masked, &masked, start, out);
+    linear_mask(target, fm_chunk_read(&context->dy, &masked, start, n, in),
+                fm_chunk_read(&context->y, &masked, start, n, known), n);
+    fm_chunk_write(&masked, &masked, start, n, target);
+  }
+  return masked.data;
+}
+
+static bool linear_trains(const fm_op_context *context, int param) {
+  return fm_params_spec(context->params, context->node->params[param])->kind == FM_PARAM_TRAINED;
+}
+
+static fm_status linear_backward_weights(fm_op_context *context, void *dy) {
+  linear_state *state = context->state;
+  uint8_t *scratch = context->scratch;
+  const int *params = context->node->params;
+  float *diff = (float *)(void *)(scratch + state->scratch_diff);
+  float *diff_bias = (float *)(void *)(scratch + state->scratch_bias);
+  fm_primitive *primitive = &state->backward_weights;
+  fm_primitive_set(primitive, DNNL_ARG_SRC, linear_source(context, state->scratch_x));
+  fm_primitive_set(primitive, DNNL_ARG_DIFF_DST, dy);
+  fm_primitive_set(primitive, DNNL_ARG_DIFF_WEIGHTS, diff);
+  fm_primitive_set(primitive, DNNL_ARG_DIFF_BIAS, diff_bias);
+  fm_primitive_set(primitive, DNNL_ARG_SCRATCHPAD, scratch + state->scratch_pad_weights);
+  FM_TRY(fm_primitive_run(primitive));
+  if (state->reorders_weight_gradient) {
+    fm_primitive_set(&state->weight_gradient_reorder, DNNL_ARG_FROM, diff);
+    diff = (float *)(void *)(scratch + state->scratch_plain);
+    fm_primitive_set(&state->weight_gradient_reorder, DNNL_ARG_TO, diff);
+    FM_TRY(fm_primitive_run(&state->weight_gradient_reorder));
+  }
+  const size_t total = fm_params_elements(context->params, params[LINEAR_WEIGHT]);
+  if (linear_trains(context, LINEAR_WEIGHT)) {
+    float *gradient = fm_params_gradient(context->params, params[LINEAR_WEIGHT]);
+#pragma omp parallel for schedule(static)
+    for (size_t start = 0; start < total; start += FM_CHUNK)
+      linear_add(gradient + start, diff + start,
+                 total - start < FM_CHUNK ? total - start : FM_CHUNK);
+  }
+  if (linear_trains(context, LINEAR_BIAS))
+    linear_add(fm_params_gradient(context->params, params[LINEAR_BIAS]), diff_bias,
+               (size_t)context->y.shape.c);
+  return FM_OK;
+}
+
+static fm_status linear_backward(fm_op_context *context) {
+  linear_state *state = context->state;
+  void *dy = linear_masked(context);
+  if (context->trains)
+    FM_TRY(linear_backward_weights(context, dy));
+  if (!context->wants_dx[0])
+    return FM_OK;
+  void *weight;
+  FM_TRY(fm_working_data(state->weight_backward, &weight));
+  fm_primitive *primitive = &state->backward_data;
+  fm_primitive_set(primitive, DNNL_ARG_DIFF_SRC, context->dx[0].data);
+  fm_primitive_set(primitive, DNNL_ARG_WEIGHTS, weight);
+  fm_primitive_set(primitive, DNNL_ARG_DIFF_DST, dy);
+  fm_primitive_set(primitive, DNNL_ARG_SCRATCHPAD,
+                   (uint8_t *)context->scratch + state->scratch_pad_data);
+  return fm_primitive_run(primitive);
+}
+
+static void linear_release(fm_op_context *context) {
+  linear_state *state = context->state;
+  fm_primitive_release(&state->forward);
+  fm_primitive_release(&state->backward_data);
+  fm_primitive_release(&state->backward_weights);
+  fm_primitive_release(&state->weight_gradient_reorder);
+}
+
+static int linear_add_param(fm_graph *graph, const char *name, const char *suffix,
+                            fm_param_spec spec) {
+  int id = -1;
+  const int length = snprintf(spec.name, sizeof spec.name, "%s%s", name, suffix);
+  if (length < 0 || (size_t)length >= sizeof spec.name)
+    fm_graph_fail(graph, "the parameter name %s%s is too long", name, suffix);
+  else if (fm_params_add(fm_graph_params(graph), &spec, &id) < 0)
+    fm_graph_fail(graph, "%s", fm_error_message());
+  return id;
+}
+
+extern const fm_op fm_op_linear;
+
+fm_value fm_linear(fm_graph *graph, fm_value x, const fm_linear_options *options) {
+  const linear_options o = {options->out_features, options->in_height > 0 ? options->in_height : 1,
+                            options->in_width > 0 ? options->in_width : 1, options->act};
+  const int c = fm_graph_channels(graph, x);
+  if (c <= 0 || o.out_features <= 0 || (o.act != FM_ACT_NONE && o.act != FM_ACT_RELU)) {
+    fm_graph_fail(graph, "linear %s: %d channels to %d", options->name, c, o.out_features);
+    return (fm_value){0};
+  }
+  const int inputs = c * o.height * o.width;
+  fm_param_spec weight = {.rank = 2,
+                          .dims = {o.out_features, inputs},
+                          .init = options->init,
+                          .init_scale = options->init_scale};
+  fm_param_spec bias = {.rank = 1, .dims = {o.out_features}, .init = FM_INIT_ZERO};
+  if (options->init == FM_INIT_UNIFORM && options->init_scale == 0) {
+    weight.init_scale = bias.init_scale = (float)(1.0 / sqrt((double)inputs));
+    bias.init = FM_INIT_UNIFORM;
+  }
+  const int params[LINEAR_PARAMS] = {linear_add_param(graph, options->name, ".weight", weight),
+                                     linear_add_param(graph, options->name, ".bias", bias)};
+  return fm_graph_add_node(graph, &fm_op_linear, &x, 1, &o, sizeof o, params, LINEAR_PARAMS,
+                           o.out_features);
+}
+
+static fm_value linear_build_flat(fm_graph *graph, const fm_value *inputs) {
+  return fm_linear(
+      graph, inputs[0],
+      &(fm_linear_options){
+          .name = "fc", .out_features = 21, .act = FM_ACT_RELU, .init = FM_INIT_UNIFORM});
+}
+
+static fm_value linear_build_maps(fm_graph *graph, const fm_value *inputs) {
+  return fm_linear(
+      graph, inputs[0],
+      &(fm_linear_options){
+          .name = "fc", .out_features = 5, .in_height = 3, .in_width = 2, .init = FM_INIT_UNIFORM});
+}
+
+static void linear_expect(const fm_shape *s, const double *const *x, const double *const *params,
+                          int out, bool relu, double *y) {
+  const int inputs = s->c * s->h * s->w;
+  for (int n = 0; n < s->n; ++n)
+    for (int o = 0; o < out; ++o) {
+      double sum = params[1][o];
+      for (int i = 0; i < inputs; ++i)
+        sum += x[0][n * inputs + i] * params[0][o * inputs + i];
+      y[n * out + o] = relu && sum < 0 ? 0 : sum;
+    }
+}
+
+static void linear_expect_flat(const fm_shape *s, const double *const *x,
+                               const double *const *params, double *y) {
+  linear_expect(s, x, params, 21, true, y);
+}
+
+static void linear_expect_maps(const fm_shape *s, const double *const *x,
+                               const double *const *params, double *y) {
+  linear_expect(s, x, params, 5, false, y);
+}
+
+static const fm_op_case linear_cases[] = {
+    {.name = "linear over a matrix with ReLU equals the naive product",
+     .input_count = 1,
+     .inputs = {{6, 19, 1, 1}},
+     .build = linear_build_flat,
+     .reference = linear_expect_flat},
+    {.name = "linear over maps flattens them in the order c, h, w",
+     .input_count = 1,
+     .inputs = {{4, 18, 3, 2}},
+     .build = linear_build_maps,
+     .reference = linear_expect_maps},
+    {.name = NULL},
+};
+
+const fm_op fm_op_linear = {
+    .name = "linear",
+    .state_bytes = sizeof(linear_state),
+    .infer = linear_infer,
+    .prepare = linear_prepare,
+    .forward = linear_forward,
+    .backward = linear_backward,
+    .release = linear_release,
+    .cases = linear_cases,
+};

@@ -1,0 +1,318 @@
+// The parameters: names, kinds, start values, and the flat blocks they lie in.
+#include "nn/params.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "nn/params_layout.h"
+
+enum { PARAM_ALIGN = 16 }; // floats: every parameter starts on a cache line
+
+typedef struct param_entry {
+  fm_param_spec spec;
+  size_t offset, count;
+} param_entry;
+
+struct fm_params {
+  param_entry *entries;
+  int count, capacity;
+  size_t total, reserved; // floats
+  float *value, *gradient, *moment[FM_MOMENT_SLOTS];
+  uint64_t version;
+  fm_working *working; // copies for the ops, see working.h
+};
+
+fm_status fm_params_new(fm_params **out) {
+  *out = calloc(1, sizeof **out);
+  FM_CHECK_ALLOC(*out);
+  (*out)->version = 1;
+  return FM_OK;
+}
+
+void fm_params_free(fm_params *params) {
+  if (!params)
+    return;
+  fm_working_free_all(params->working);
+  free(params->value);
+  free(params->gradient);
+  for (int slot = 0; slot < FM_MOMENT_SLOTS; ++slot)
+    free(params->moment[slot]);
+  free(params->entries);
+  free(params);
+}
+
+static float *params_block(size_t floats) {
+  float *block = aligned_alloc(64, (floats ? floats : PARAM_ALIGN) * sizeof *block);
+  if (block)
+    memset(block, 0, floats * sizeof *block);
+  return block;
+}
+
+// Grows one block from `used` to `reserved` floats, keeping its content.
+static fm_status params_grow_block(float **block, size_t used, size_t reserved) {
+  float *grown = params_block(reserved);
+  FM_CHECK_ALLOC(grown);
+  if (*block)
+    memcpy(grown, *block, used * sizeof *grown);
+  free(*block);
+  *block = grown;
+  return FM_OK;
+}
+
+static fm_status params_reserve(fm_params *params, size_t total) {
+  if (total <= params->reserved)
+    return FM_OK;
+  size_t reserved = params->reserved ? params->reserved : 1 << 16;
+  while (reserved < total)
+    reserved *= 2;
+  FM_TRY(params_grow_block(&params->value, params->total, reserved));
+  if (params->gradient)
+    FM_TRY(params_grow_block(&params->gradient, params->total, reserved));
+  for (int slot = 0; slot < FM_MOMENT_SLOTS; ++slot)
+    if (params->moment[slot])
+      FM_TRY(params_grow_block(&params->moment[slot], params->total, reserved));
+  params->reserved = reserved;
+  return FM_OK;
+}
+
+static fm_status params_find_same(fm_params *params, const fm_param_spec *spec, int *id) {
+  const fm_param_spec *known = &params->entries[*id].spec;
+  bool same = known->rank == spec->rank;
+  for (int i = 0; same && i < spec->rank; ++i)
+    same = known->dims[i] == spec->dims[i];
+  return same ? FM_OK : fm_fail(FM_ERR_SHAPE, "parameter %s is used with two shapes", spec->name);
+}
+
+fm_status fm_params_add(fm_params *params, const fm_param_spec *spec, int *id) {
+  *id = fm_params_find(params, spec->name);
+  if (*id >= 0)
+    return params_find_same(params, spec, id);
+  if (spec->rank < 0 || spec->rank > FM_PARAM_RANK_MAX || !spec->name[0])
+    return fm_fail(FM_ERR_SHAPE, "parameter \"%s\" has rank %d", spec->name, spec->rank);
+  size_t count = 1;
+  for (int i = 0; i < spec->rank; ++i) {
+    if (spec->dims[i] <= 0 || count > SIZE_MAX / 64 / (size_t)spec->dims[i])
+      return fm_fail(FM_ERR_SHAPE, "parameter %s has no valid shape", spec->name);
+    count *= (size_t)spec->dims[i];
+  }
+  if (params->count == params->capacity) {
+    const int capacity = params->capacity ? params->capacity * 2 : 64;
+    param_entry *grown = realloc(params->entries, (size_t)capacity * sizeof *grown);
+    FM_CHECK_ALLOC(grown);
+    params->entries = grown;
+    params->capacity = capacity;
+  }
+  const size_t padded = (count + PARAM_ALIGN - 1) / PARAM_ALIGN * PARAM_ALIGN;
+  FM_TRY(params_reserve(params, params->total + padded));
+  *id = params->count++;
+  params->entries[*id] = (param_entry){*spec, params->total, count};
+  params->total += padded;
+  return FM_OK;
+}
+
+int fm_params_count(const fm_params *params) {
+  return params->count;
+}
+
+const fm_param_spec *fm_params_spec(const fm_params *params, int id) {
+  return &params->entries[id].spec;
+}
+
+int fm_params_find(const fm_params *params, const char *name) {
+  for (int i = 0; i < params->count; ++i)
+    if (strcmp(params->entries[i].spec.name, name) == 0)
+      return i;
+  return -1;
+}
+
+size_t fm_params_elements(const fm_params *params, int id) {
+  return params->entries[id].count;
+}
+
+static uint64_t params_name_stream(const char *name) {
+  uint64_t hash = 0xcbf29ce484222325u; // FNV-1a
+  for (; *name; ++name)
+    hash = (hash ^ (uint8_t)*name) * 0x100000001b3u;
+  return hash;
+}
+
+static void params_fill(float *out, const param_entry *entry, uint64_t seed) {
+  const fm_param_spec *spec = &entry->spec;
+  fm_random random = fm_random_make(seed, params_name_stream(spec->name), 0);
+  double fan_in = 1, fan_out = 1;
+  for (int i = 0; i < spec->rank; ++i) {
+    if (i != 0)
+      fan_in *= spec->dims[i];
+    if (i != 1)
+      fan_out *= spec->dims[i];
+  }
+  double normal = 0, uniform = 0;
+  switch (spec->init) {
+  case FM_INIT_ZERO:
+    break;
+  case FM_INIT_ONE:
+    for (size_t i = 0; i < entry->count; ++i)
+      out[i] = 1;
+    return;
+  case FM_INIT_NORMAL:
+    normal = (double)spec->init_scale;
+    break;
+  case FM_INIT_KAIMING_UNIFORM:
+    uniform = sqrt(6.0 / ((1.0 + (double)spec->init_scale * (double)spec->init_scale) * fan_in));
+    break;
+  case FM_INIT_KAIMING_NORMAL_FAN_OUT:
+    normal = sqrt(2.0 / fan_out);
+    break;
+  case FM_INIT_UNIFORM:
+    uniform = (double)spec->init_scale;
+    break;
+  }
+  for (size_t i = 0; i < entry->count; ++i)
+    out[i] = (float)(normal != 0    ? normal * fm_random_normal(&random)
+                     : uniform != 0 ? fm_random_range(&random, -uniform, uniform)
+                                    : 0);
+}
+
+fm_status fm_params_initialise(fm_params *params, uint64_t seed) {
+  for (int i = 0; i < params->count; ++i)
+    params_fill(params->value + params->entries[i].offset, &params->entries[i], seed);
+  fm_params_touch(params);
+  return FM_OK;
+}
+
+void fm_params_get(const fm_params *params, int id, float *out) {
+  const param_entry *entry = &params->entries[id];
+  memcpy(out, params->value + entry->offset, entry->count * sizeof *out);
+}
+
+void fm_params_set(fm_params *params, int id, const float *values) {
+  const param_entry *entry = &params->entries[id];
+  memcpy(params->value + entry->offset, values, entry->count * sizeof *values);
+  fm_params_touch(params);
+}
+
+void fm_params_get_gradient(const fm_params *params, int id, float *out) {
+  const param_entry *entry = &params->entries[id];
+  if (params->gradient)
+    memcpy(out, params->gradient + entry->offset, entry->count * sizeof *out);
+  else
+    memset(out, 0, entry->count * sizeof *out);
+}
+
+void fm_params_get_moment(const fm_params *params, int slot, int id, float *out) {
+  const param_entry *entry = &params->entries[id];
+  if (params->moment[slot])
+    memcpy(out, params->moment[slot] + entry->offset, entry->count * sizeof *out);
+  else
+    memset(out, 0, entry->count * sizeof *out);
+}
+
+fm_status fm_params_set_moment(fm_params *params, int slot, int id, const float *values) {
+  FM_TRY(fm_params_need_moment(params, slot));
+  const param_entry *entry = &params->entries[id];
+  memcpy(params->moment[slot] + entry->offset, values, entry->count * sizeof *values);
+  return FM_OK;
+}
+
+void fm_params_zero_gradients(fm_params *params) {
+  if (!params->gradient)
+    return;
+#pragma omp parallel for schedule(static)
+  for (int i = 0; i < params->count; ++i)
+    if (params->entries[i].spec.kind == FM_PARAM_TRAINED)
+      memset(params->gradient + params->entries[i].offset, 0,
+             params->entries[i].count * sizeof(float));
+}
+
+void fm_params_freeze(fm_params *params, const char *prefix, bool frozen) {
+  for (int i = 0; i < params->count; ++i) {
+    fm_param_spec *spec = &params->entries[i].spec;
+    if (spec->kind != FM_PARAM_BUFFER && strncmp(spec->name, prefix, strlen(prefix)) == 0)
+      spec->kind = frozen ? FM_PARAM_FROZEN : FM_PARAM_TRAINED;
+  }
+}
+
+double fm_params_gradient_norm(const fm_params *params) {
+  // One partial sum a parameter, added in their order: the same on any number of threads.
+  double *partial = calloc((size_t)params->count + 1, sizeof *partial);
+  if (!partial || !params->gradient) {
+    free(partial);
+    return 0;
+  }
+#pragma omp parallel for schedule(dynamic, 1)
+  for (int i = 0; i < params->count; ++i) {
+    const param_entry *entry = &params->entries[i];
+    if (entry->spec.kind != FM_PARAM_TRAINED)
+      continue;
+    const float *gradient = params->gradient + entry->offset;
+    double lanes[8] = {0};
+    size_t at = 0;
+    for (; at + 8 <= entry->count; at += 8)
+      for (int lane = 0; lane < 8; ++lane)
+        lanes[lane] += (double)gradient[at + (size_t)lane] * (double)gradient[at + (size_t)lane];
+    for (; at < entry->count; ++at)
+      lanes[0] += (double)gradient[at] * (double)gradient[at];
+    for (int lane = 0; lane < 8; ++lane)
+      partial[i] += lanes[lane];
+  }
+  double sum = 0;
+  for (int i = 0; i < params->count; ++i)
+    sum += partial[i];
+  free(partial);
+  return sqrt(sum);
+}
+
+fm_param_blocks fm_params_blocks(fm_params *params) {
+  fm_param_blocks blocks = {params->value, params->gradient, {0}, params->total};
+  for (int slot = 0; slot < FM_MOMENT_SLOTS; ++slot)
+    blocks.moment[slot] = params->moment[slot];
+  return blocks;
+}
+
+fm_status fm_params_need_gradients(fm_params *params) {
+  if (params->gradient)
+    return FM_OK;
+  params->gradient = params_block(params->reserved);
+  FM_CHECK_ALLOC(params->gradient);
+  return FM_OK;
+}
+
+fm_status fm_params_need_moment(fm_params *params, int slot) {
+  if (params->moment[slot])
+    return FM_OK;
+  params->moment[slot] = params_block(params->reserved);
+  FM_CHECK_ALLOC(params->moment[slot]);
+  return FM_OK;
+}
+
+void fm_params_each_range(const fm_params *params,
+                          void (*visit)(void *user, const fm_param_range *range), void *user) {
+  for (int i = 0; i < params->count; ++i) {
+    const param_entry *entry = &params->entries[i];
+    const fm_param_range range = {entry->offset, entry->count, entry->spec.kind,
+                                  entry->spec.no_decay};
+    visit(user, &range);
+  }
+}
+
+void fm_params_touch(fm_params *params) {
+  ++params->version;
+}
+
+uint64_t fm_params_version(const fm_params *params) {
+  return params->version;
+}
+
+float *fm_params_value(fm_params *params, int id) {
+  return params->value + params->entries[id].offset;
+}
+
+float *fm_params_gradient(fm_params *params, int id) {
+  FM_ASSERT(params->gradient);
+  return params->gradient + params->entries[id].offset;
+}
+
+fm_working **fm_params_working(fm_params *params) {
+  return &params->working;
+}

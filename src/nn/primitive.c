@@ -1,0 +1,177 @@
+// Thin layer over the oneDNN v2 API, so that its calls lie together.
+#include "nn/primitive.h"
+
+#include <pthread.h>
+#include <string.h>
+
+static dnnl_engine_t primitive_engine;
+static pthread_once_t primitive_once = PTHREAD_ONCE_INIT;
+static pthread_key_t primitive_stream_key;
+
+static void primitive_stream_free(void *stream) {
+  dnnl_stream_destroy(stream);
+}
+
+static void primitive_start(void) {
+  FM_ASSERT(dnnl_engine_create(&primitive_engine, dnnl_cpu, 0) == dnnl_success);
+  FM_ASSERT(pthread_key_create(&primitive_stream_key, primitive_stream_free) == 0);
+}
+
+dnnl_engine_t fm_dnnl_engine(void) {
+  pthread_once(&primitive_once, primitive_start);
+  return primitive_engine;
+}
+
+dnnl_stream_t fm_dnnl_stream(void) {
+  const dnnl_engine_t engine = fm_dnnl_engine();
+  dnnl_stream_t stream = pthread_getspecific(primitive_stream_key);
+  if (!stream) {
+    FM_ASSERT(dnnl_stream_create(&stream, engine, dnnl_stream_default_flags) == dnnl_success);
+    pthread_setspecific(primitive_stream_key, stream);
+  }
+  return stream;
+}
+
+fm_status fm_dnnl_check(dnnl_status_t status, const char *what) {
+  if (status == dnnl_success)
+    return FM_OK;
+  const int length = (int)strcspn(what, "(");
+  return fm_fail(status == dnnl_out_of_memory ? FM_ERR_MEMORY : FM_ERR_UNSUPPORTED,
+                 "%.*s failed with status %d", length, what, (int)status);
+}
+
+dnnl_data_type_t fm_dnnl_type(fm_dtype dtype) {
+  return dtype == FM_F32 ? dnnl_f32 : dnnl_bf16;
+}
+
+static dnnl_format_tag_t primitive_tag(const fm_tensor *tensor) {
+  switch (tensor->block) {
+  case 4:
+    return dnnl_nChw4c;
+  case 8:
+    return dnnl_nChw8c;
+  case 16:
+    return dnnl_nChw16c;
+  case 1:
+    return dnnl_nchw;
+  default:
+    return dnnl_nhwc;
+  }
+}
+
+static void primitive_dims(dnnl_dims_t dims, fm_shape shape) {
+  dims[0] = shape.n;
+  dims[1] = shape.c;
+  dims[2] = shape.h;
+  dims[3] = shape.w;
+}
+
+fm_status fm_dnnl_desc(dnnl_memory_desc_t *out, const fm_tensor *tensor) {
+  dnnl_dims_t dims;
+  primitive_dims(dims, tensor->shape);
+  FM_DNNL(dnnl_memory_desc_init_by_tag(out, 4, dims, fm_dnnl_type(tensor->dtype),
+                                       primitive_tag(tensor)));
+  return FM_OK;
+}
+
+fm_status fm_dnnl_any(dnnl_memory_desc_t *out, fm_shape shape, fm_dtype dtype) {
+  dnnl_dims_t dims;
+  primitive_dims(dims, shape);
+  FM_DNNL(dnnl_memory_desc_init_by_tag(out, 4, dims, fm_dnnl_type(dtype), dnnl_format_tag_any));
+  return FM_OK;
+}
+
+fm_status fm_dnnl_layout(fm_tensor *tensor, const dnnl_memory_desc_t *desc) {
+  const int blocks[] = {16, 8, 4, 1};
+  for (size_t i = 0; i < sizeof blocks / sizeof *blocks; ++i) {
+    dnnl_memory_desc_t candidate;
+    fm_tensor trial = *tensor;
+    trial.block = blocks[i];
+    FM_TRY(fm_dnnl_desc(&candidate, &trial));
+    if (dnnl_memory_desc_equal(&candidate, desc)) {
+      tensor->block = blocks[i];
+      return FM_OK;
+    }
+  }
+  // One block of all channels is NHWC, also where there are 4, 8 or 16 of them.
+  dnnl_memory_desc_t interleaved;
+  dnnl_dims_t dims;
+  primitive_dims(dims, tensor->shape);
+  FM_DNNL(
+      dnnl_memory_desc_init_by_tag(&interleaved, 4, dims, fm_dnnl_type(tensor->dtype), dnnl_nhwc));
+  if (dnnl_memory_desc_equal(&interleaved, desc)) {
+    tensor->block = tensor->shape.c;
+    return FM_OK;
+  }
+  return fm_fail(FM_ERR_UNSUPPORTED, "oneDNN chose a layout outside the known ones");
+}
+
+fm_status fm_dnnl_attributes(dnnl_primitive_attr_t *out) {
+  FM_DNNL(dnnl_primitive_attr_create(out));
+  FM_DNNL(dnnl_primitive_attr_set_scratchpad_mode(*out, dnnl_scratchpad_mode_user));
+  return FM_OK;
+}
+
+fm_status fm_primitive_init(fm_primitive *primitive, dnnl_primitive_desc_t pd) {
+  *primitive = (fm_primitive){0};
+  const dnnl_memory_desc_t scratchpad =
+      *dnnl_primitive_desc_query_md(pd, dnnl_query_scratchpad_md, 0);
+  primitive->scratchpad_bytes = dnnl_memory_desc_get_size(&scratchpad);
+  const dnnl_status_t made = dnnl_primitive_create(&primitive->handle, pd);
+  dnnl_primitive_desc_destroy(pd);
+  FM_TRY(fm_dnnl_check(made, "dnnl_primitive_create"));
+  if (primitive->scratchpad_bytes)
+    FM_TRY(fm_primitive_add(primitive, DNNL_ARG_SCRATCHPAD, &scratchpad));
+  return FM_OK;
+}
+
+fm_status fm_primitive_add(fm_primitive *primitive, int arg, const dnnl_memory_desc_t *desc) {
+  FM_ASSERT(primitive->arg_count < FM_PRIMITIVE_ARGS_MAX);
+  dnnl_exec_arg_t *slot = &primitive->args[primitive->arg_count];
+  slot->arg = arg;
+  FM_DNNL(dnnl_memory_create(&slot->memory, desc, fm_dnnl_engine(), DNNL_MEMORY_NONE));
+  ++primitive->arg_count;
+  return FM_OK;
+}
+
+void fm_primitive_set(fm_primitive *primitive, int arg, void *data) {
+  for (int i = 0; i < primitive->arg_count; ++i) {
+    if (primitive->args[i].arg == arg) {
+      // Setting a handle zeroes the padding behind it, which costs time: only when it moves.
+      void *current = NULL;
+      dnnl_memory_get_data_handle(primitive->args[i].memory, &current);
+      if (current != data)
+        dnnl_memory_set_data_handle_v2(primitive->args[i].memory, data, fm_dnnl_stream());
+      return;
+    }
+  }
+  FM_ASSERT(arg == DNNL_ARG_SCRATCHPAD); // the only one that a primitive may do without
+}
+
+fm_status fm_primitive_run(fm_primitive *primitive) {
+  FM_DNNL(dnnl_primitive_execute(primitive->handle, fm_dnnl_stream(), primitive->arg_count,
+                                 primitive->args));
+  return FM_OK;
+}
+
+void fm_primitive_release(fm_primitive *primitive) {
+  for (int i = 0; i < primitive->arg_count; ++i)
+    dnnl_memory_destroy(primitive->args[i].memory);
+  if (primitive->handle)
+    dnnl_primitive_destroy(primitive->handle);
+  *primitive = (fm_primitive){0};
+}
+
+fm_status fm_primitive_reorder(fm_primitive *out, const dnnl_memory_desc_t *from,
+                               const dnnl_memory_desc_t *to) {
+  dnnl_primitive_attr_t attributes;
+  FM_TRY(fm_dnnl_attributes(&attributes));
+  dnnl_primitive_desc_t pd;
+  const dnnl_status_t status = dnnl_reorder_primitive_desc_create(&pd, from, fm_dnnl_engine(), to,
+                                                                  fm_dnnl_engine(), attributes);
+  dnnl_primitive_attr_destroy(attributes);
+  FM_TRY(fm_dnnl_check(status, "dnnl_reorder_primitive_desc_create"));
+  FM_TRY(fm_primitive_init(out, pd));
+  FM_TRY(fm_primitive_add(out, DNNL_ARG_FROM, from));
+  return fm_primitive_add(out, DNNL_ARG_TO, to);
+}

@@ -1,0 +1,176 @@
+// Working copies of parameters, and folding a norm into them.
+#include "nn/working.h"
+
+#include <math.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "nn/params_layout.h"
+#include "nn/primitive.h"
+
+struct fm_working {
+  fm_working *next;
+  fm_params *params;
+  fm_working_spec spec;
+  void *memory;  // NULL: the master itself serves
+  float *staged; // scaled weights before the reorder; only with a fold
+  fm_primitive reorder;
+  _Atomic uint64_t version; // of the parameters it was made from; 0: never
+};
+
+// Several threads may detect with the same parameters; making a copy is rare, so one lock serves
+// all.
+static pthread_mutex_t working_mutex = PTHREAD_MUTEX_INITIALIZER;
+
+static bool working_folds(const fm_working_spec *spec) {
+  return spec->fold.gamma >= 0;
+}
+
+static bool working_same(const fm_working_spec *a, const fm_working_spec *b) {
+  return a->weight == b->weight && a->bias == b->bias && a->channels == b->channels &&
+         a->fold.gamma == b->fold.gamma && a->fold.beta == b->fold.beta &&
+         a->fold.eps == b->fold.eps && // the same bits, as both come from the same option
+         dnnl_memory_desc_equal(&a->wanted, &b->wanted);
+}
+
+static void working_free(fm_working *working) {
+  fm_primitive_release(&working->reorder);
+  free(working->memory);
+  free(working->staged);
+  free(working);
+}
+
+void fm_working_free_all(fm_working *working) {
+  while (working) {
+    fm_working *next = working->next;
+    working_free(working);
+    working = next;
+  }
+}
+
+static fm_status working_prepare(fm_working *working) {
+  const fm_working_spec *spec = &working->spec;
+  if (spec->weight < 0) {
+    // Rounded up to whole cache lines; oneDNN reads biases in vectors.
+    working->memory = aligned_alloc(64, ((size_t)spec->channels * 4 + 127) / 64 * 64);
+    FM_CHECK_ALLOC(working->memory);
+    return FM_OK;
+  }
+  if (!working_folds(spec) && dnnl_memory_desc_equal(&spec->master, &spec->wanted))
+    return FM_OK;
+  const size_t bytes = dnnl_memory_desc_get_size(&spec->wanted);
+  working->memory = aligned_alloc(64, (bytes + 63) / 64 * 64);
+  FM_CHECK_ALLOC(working->memory);
+  memset(working->memory, 0, bytes);
+  if (working_folds(spec)) {
+    const size_t plain = dnnl_memory_desc_get_size(&spec->master);
+    working->staged = aligned_alloc(64, (plain + 63) / 64 * 64);
+    FM_CHECK_ALLOC(working->staged);
+  }
+  return fm_primitive_reorder(&working->reorder, &spec->master, &spec->wanted);
+}
+
+static fm_status working_make(fm_working **out, fm_params *params, const fm_working_spec *spec) {
+  fm_working *working = calloc(1, sizeof *working);
+  FM_CHECK_ALLOC(working);
+  working->params = params;
+  working->spec = *spec;
+  const fm_status status = working_prepare(working);
+  if (status < 0) {
+    working_free(working);
+    return status;
+  }
+  *out = working;
+  return FM_OK;
+}
+
+fm_status fm_working_get(fm_working **out, fm_params *params, const fm_working_spec *spec) {
+  fm_status status = FM_OK;
+  pthread_mutex_lock(&working_mutex);
+  fm_working **head = fm_params_working(params);
+  fm_working *found = *head;
+  while (found && !working_same(&found->spec, spec))
+    found = found->next;
+  if (!found) {
+    status = working_make(&found, params, spec);
+    if (status == FM_OK) {
+      found->next = *head;
+      *head = found;
+    }
+  }
+  pthread_mutex_unlock(&working_mutex);
+  *out = found;
+  return status;
+}
+
+void fm_fold_scale(fm_params *params, const fm_fold *fold, int channels, float *scale) {
+  if (fold->gamma < 0) {
+    for (int c = 0; c < channels; ++c)
+      scale[c] = 1;
+    return;
+  }
+  const float *gamma = fm_params_value(params, fold->gamma);
+  const float *variance = fm_params_value(params, fold->variance);
+  for (int c = 0; c < channels; ++c)
+    scale[c] = gamma[c] / sqrtf(variance[c] + fold->eps);
+}
+
+static void working_fold_bias(fm_working *working) {
+  const fm_working_spec *spec = &working->spec;
+  float *out = working->memory;
+  fm_fold_scale(working->params, &spec->fold, spec->channels, out);
+  const float *bias = spec->bias >= 0 ? fm_params_value(working->params, spec->bias) : NULL;
+  const float *beta =
+      working_folds(spec) ? fm_params_value(working->params, spec->fold.beta) : NULL;
+  const float *mean =
+      working_folds(spec) ? fm_params_value(working->params, spec->fold.mean) : NULL;
+  for (int c = 0; c < spec->channels; ++c) {
+    const float own = bias ? bias[c] : 0;
+    out[c] = beta ? beta[c] + (own - mean[c]) * out[c] : own;
+  }
+}
+
+static fm_status working_fold_weight(fm_working *working) {
+  const fm_working_spec *spec = &working->spec;
+  float *source = fm_params_value(working->params, spec->weight);
+  if (working_folds(spec)) {
+    const size_t row = fm_params_elements(working->params, spec->weight) / (size_t)spec->channels;
+    const float *gamma = fm_params_value(working->params, spec->fold.gamma);
+    const float *variance = fm_params_value(working->params, spec->fold.variance);
+#pragma omp parallel for schedule(static)
+    for (int c = 0; c < spec->channels; ++c) {
+      const float scale = gamma[c] / sqrtf(variance[c] + spec->fold.eps);
+      for (size_t i = 0; i < row; ++i)
+        working->staged[(size_t)c * row + i] = source[(size_t)c * row + i] * scale;
+    }
+    source = working->staged;
+  }
+  fm_primitive_set(&working->reorder, DNNL_ARG_FROM, source);
+  fm_primitive_set(&working->reorder, DNNL_ARG_TO, working->memory);
+  return fm_primitive_run(&working->reorder);
+}
+
+fm_status fm_working_data(fm_working *working, void **data) {
+  if (!working->memory) {
+    *data = fm_params_value(working->params, working->spec.weight);
+    return FM_OK;
+  }
+  *data = working->memory;
+  const uint64_t version = fm_params_version(working->params);
+  if (atomic_load_explicit(&working->version, memory_order_acquire) == version)
+    return FM_OK;
+  fm_status status = FM_OK;
+  pthread_mutex_lock(&working_mutex);
+  if (atomic_load_explicit(&working->version, memory_order_relaxed) != version) {
+    if (working->spec.weight < 0)
+      working_fold_bias(working);
+    else
+      status = working_fold_weight(working);
+    if (status == FM_OK)
+      atomic_store_explicit(&working->version, version, memory_order_release);
+  }
+  pthread_mutex_unlock(&working_mutex);
+  return status;
+}

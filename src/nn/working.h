@@ -1,0 +1,37 @@
+// Working copies of parameters: folded with a norm, in the number type and layout a primitive
+// wants. Shared by all plans over the same parameters, remade when the masters have changed.
+// Private to nn.
+#ifndef FM_NN_WORKING_H
+#define FM_NN_WORKING_H
+
+#include <dnnl.h>
+
+#include "base/status.h"
+#include "nn/params.h"
+#include "nn/tensor.h"
+
+// Where a folded norm's parameters are; all -1 without one.
+typedef struct fm_fold {
+  int gamma, beta, mean, variance;
+  float eps;
+} fm_fold;
+
+typedef struct fm_working_spec {
+  int weight; // id, -1 for a bias copy
+  int bias;   // id or -1; read by a bias copy
+  fm_fold fold;
+  int channels;              // output channels: the first dimension of the weight
+  dnnl_memory_desc_t master; // plain fp32 of the weight
+  dnnl_memory_desc_t wanted; // what the primitive wants
+} fm_working_spec;
+
+typedef struct fm_working fm_working;
+// Finds or makes the copy; lent, it lives as long as the parameters.
+FM_MUST_USE fm_status fm_working_get(fm_working **out, fm_params *params,
+                                     const fm_working_spec *spec);
+// Up-to-date memory of the copy.
+FM_MUST_USE fm_status fm_working_data(fm_working *working, void **data);
+// scale[c] = gamma / sqrt(variance + eps), 1 without a fold.
+void fm_fold_scale(fm_params *params, const fm_fold *fold, int channels, float *scale);
+
+#endif
