@@ -106,7 +106,7 @@ fm_status fm_run_log_step(fm_run_log *log, const fm_step_line *line) {
   snprintf(text, sizeof text,
            "{\"step\": %d, \"epoch\": %d, \"loss\": %.17g, \"loss_classifier\": %.17g, "
            "\"loss_box_reg\": %.17g, \"loss_objectness\": %.17g, \"loss_rpn_box_reg\": %.17g, "
-           "\"lr\": %.9g, \"images\": %zu, \"seconds\": %.6f, \"data_seconds\": %.6f}\n",
+           "\"lr\": %.7g, \"images\": %zu, \"seconds\": %.6f, \"data_seconds\": %.6f}\n",
            line->step, line->epoch, losses->loss, losses->classifier, losses->box_reg,
            losses->objectness, losses->rpn_box_reg, line->lr, line->images, line->seconds,
            line->data_seconds);
@@ -121,7 +121,7 @@ fm_status fm_run_log_metrics(fm_run_log *log, const fm_metrics_row *row) {
              valid->classifier, valid->box_reg, valid->objectness, valid->rpn_box_reg, row->mAP,
              row->mAP50, row->mAP75);
   char text[2 * RUN_LOG_LINE_BYTES];
-  snprintf(text, sizeof text, "%d,%d,%.9g,%.9g,%.9g,%.9g,%.9g,%.9g,%s,%.3f\n", row->epoch,
+  snprintf(text, sizeof text, "%d,%d,%.7g,%.9g,%.9g,%.9g,%.9g,%.9g,%s,%.3f\n", row->epoch,
            row->step, row->lr, train->loss, train->classifier, train->box_reg, train->objectness,
            train->rpn_box_reg, validation, row->seconds);
   return run_log_append(log->metrics, log->metrics_path, text, &log->metrics_bytes);

@@ -1,0 +1,204 @@
+#!/usr/bin/python3
+"""A training that is killed, stopped or fails ends with the same bytes as one that is left alone.
+
+    train_resume.py build/facemask [--kills 20] [--seed 1] [--keep DIR]
+
+Makes a small data set with `facemask synth`, trains a small model on it undisturbed, then again and again with SIGKILL at
+random moments (every second one while a checkpoint is being written), resumes each, and compares weights and logs. Then
+SIGTERM, settings that differ on resume, a finished run, a loss that is not finite, and a disk that is full."""
+
+import argparse
+import json
+import random
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+SETTINGS = {
+    "model.arch": "fasterrcnn_mobilenet_v3_large_320_fpn",
+    "model.min_size": 96,
+    "model.max_size": 96,
+    "model.rpn_pre_nms_top_n_train": 100,
+    "model.rpn_post_nms_top_n_train": 50,
+    "model.rpn_pre_nms_top_n_test": 50,
+    "model.rpn_post_nms_top_n_test": 20,
+    "model.box_batch_size_per_image": 32,
+    "model.norm": "batch",
+    "train.epochs": 2,
+    "train.batch_size": 3,
+    "train.lr": 0.01,
+    "train.ema": 0.9,
+    "train.precision": "fp32",
+    "train.checkpoint_steps": 1,
+}
+PICTURES = 14
+FILES = ("weights/best.safetensors", "weights/last.safetensors")
+failures = 0
+
+
+def check(condition, text):
+    global failures
+    failures += not condition
+    print(("ok      " if condition else "FAILED  ") + text, flush=True)
+
+
+class Bench:
+    def __init__(self, program, root):
+        self.program, self.root, self.runs = program, root, root / "runs"
+        self.data = root / "data"
+        self.run([program, "synth", "--count", str(PICTURES), "--seed", "3", "--out", str(self.data)])
+        self.split = root / "split.json"
+        self.run([program, "split", str(self.data), "--folds", "3", "--out", str(self.split)])
+
+    @staticmethod
+    def run(command, **options):
+        done = subprocess.run(command, capture_output=True, text=True, **options)
+        if done.returncode != 0:
+            sys.exit(f"{' '.join(map(str, command))}: {done.stderr}")
+        return done
+
+    def command(self, name, *more, settings=None, resume=False):
+        words = [self.program, "train", str(self.data), "--runs", str(self.runs), "--name", name, "--threads", "2"]
+        if resume:
+            return words + ["--resume", *more]
+        for key, value in {**SETTINGS, **(settings or {})}.items():
+            words += ["--set", f"{key}={value}"]
+        return words + ["--split", str(self.split), "--fold", "1", *more]
+
+    def result(self, name):
+        """What must not differ: the weights' bytes, and the logs without their times."""
+        folder = self.runs / name / "fold_1"
+        steps = [json.loads(line) for line in (folder / "steps.jsonl").read_text().splitlines()]
+        for step in steps:
+            del step["seconds"], step["data_seconds"]
+        rows = [line.rsplit(",", 1)[0] for line in (folder / "metrics.csv").read_text().splitlines()]
+        return [(folder / file).read_bytes() for file in FILES] + [steps, rows]
+
+    def settings_of(self, name):
+        return (self.runs / name / "config.yaml").exists()
+
+
+def kill_while_writing(process, folder):
+    """Kills as soon as a checkpoint lies half written beside the real one; True when it still did at the end."""
+    while process.poll() is None:
+        if any(folder.glob("checkpoint.safetensors?*")):
+            process.kill()
+            process.wait()
+            return any(folder.glob("checkpoint.safetensors?*"))
+    return False
+
+
+def kill_runs(bench, reference, seconds, kills, chance):
+    within = finished = 0
+    for number in range(kills):
+        name = f"kill{number}"
+        process = subprocess.Popen(bench.command(name), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        time.sleep(chance.uniform(0, seconds * 0.95))
+        if number % 2:
+            within += kill_while_writing(process, bench.runs / name / "fold_1")
+        finished += process.poll() == 0
+        process.kill()
+        process.wait()
+        again = bench.command(name, resume=True) if bench.settings_of(name) else bench.command(name)
+        bench.run(again)
+        same = bench.result(name) == reference
+        check(same, f"killed at random, resumed: the same bytes ({number + 1} of {kills})")
+        if same:
+            shutil.rmtree(bench.runs / name)
+    print(f"        {within} kills fell into the writing of a checkpoint, {finished} runs had finished before")
+
+
+def terminate_run(bench, reference, seconds):
+    process = subprocess.Popen(bench.command("term"), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    time.sleep(seconds * 0.6)
+    process.send_signal(signal.SIGTERM)
+    output = process.communicate(timeout=120)[0]
+    check(process.returncode == 0, "SIGTERM: exit status 0")
+    lines = [line.split(": ", 1)[1] for line in output.splitlines() if line.startswith("to go on: ")]
+    check(len(lines) == 1, "SIGTERM: the command to go on is printed")
+    if lines:
+        bench.run(["sh", "-c", lines[0]])
+        check(bench.result("term") == reference, "SIGTERM: that command ends with the same bytes")
+
+
+def refusals(bench):
+    def attempt(text, command, status, *words):
+        done = subprocess.run(command, capture_output=True, text=True)
+        lines = done.stderr.strip().splitlines()
+        found = done.returncode == status and lines and all(word in lines[-1] for word in words)
+        check(found, f"{text}: status {done.returncode}, {lines[-1] if lines else 'nothing said'}")
+
+    attempt("a name that exists", bench.command("plain"), 1, "plain", "--resume")
+    attempt("a run that does not", bench.command("nowhere", resume=True), 1, "nowhere")
+    attempt(
+        "another setting on resume", bench.command("plain", "--set", "train.lr=0.5", resume=True), 2, "train.lr", "0.01"
+    )
+    attempt("an unknown key", bench.command("other", settings={"train.epoch": 3}), 2, "train.epochs")
+    attempt("an unknown fold", bench.command("other", "--fold", "9"), 2, "--fold", "9")
+    done = bench.run(bench.command("plain", resume=True))
+    check("finished already" in done.stdout, "a finished run says so")
+
+
+def not_finite(bench):
+    settings = {"train.lr": 1e30, "train.ema": 0}
+    done = subprocess.run(bench.command("wild", settings=settings), capture_output=True, text=True)
+    line = (done.stderr.strip().splitlines() or [""])[-1]
+    check(done.returncode == 1 and "step" in line and "finite" in line, f"a loss that is not finite: {line}")
+    names = [path.stem for path in (bench.data / "images").iterdir()]
+    check(any(name in line for name in names), "it names the pictures")
+
+
+def full_disk(bench, reference):
+    bench.run(bench.command("full", "--max-steps", "2"))
+    checkpoint = bench.runs / "full" / "fold_1" / "checkpoint.safetensors"
+    before = checkpoint.read_bytes()
+    limit = len(before) // 2
+    # Python ignores SIGXFSZ; without restore_signals the program inherits that, and its write fails as on a full disk.
+    done = subprocess.run(
+        bench.command("full", resume=True),
+        capture_output=True,
+        text=True,
+        restore_signals=False,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)),
+    )
+    lines = done.stderr.strip().splitlines()
+    check(done.returncode == 1 and bool(lines) and "checkpoint" in lines[-1], f"a write that fails: {lines[-1:]}")
+    check(checkpoint.read_bytes() == before, "the checkpoint before it is intact")
+    bench.run(bench.command("full", resume=True))
+    check(bench.result("full") == reference, "with room again it goes on to the same bytes")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("program")
+    parser.add_argument("--kills", type=int, default=20)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--keep", help="work in this folder and leave it")
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as temporary:
+        root = Path(arguments.keep or temporary)
+        root.mkdir(parents=True, exist_ok=True)
+        bench = Bench(str(Path(arguments.program).resolve()), root)
+        started = time.monotonic()
+        bench.run(bench.command("plain"))
+        seconds = time.monotonic() - started
+        reference = bench.result("plain")
+        print(f"        undisturbed: {seconds:.1f} s, {len(reference[2])} steps, {len(reference[3]) - 1} epochs")
+        bench.run(bench.command("again"))
+        check(bench.result("again") == reference, "undisturbed twice: the same bytes")
+        kill_runs(bench, reference, seconds, arguments.kills, random.Random(arguments.seed))
+        terminate_run(bench, reference, seconds)
+        refusals(bench)
+        not_finite(bench)
+        full_disk(bench, reference)
+    print(f"{failures} failed")
+    return 1 if failures else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
