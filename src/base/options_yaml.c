@@ -1,5 +1,5 @@
-// Tables of options as YAML: reading nested maps or dotted keys, writing what reads back. The only
-// file that includes yaml.h.
+// Tables of options as YAML: reading nested maps or dotted keys, writing what reads back. Only this
+// file and yaml_json.c include yaml.h.
 #include "base/options.h"
 
 #include <stdlib.h>

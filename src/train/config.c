@@ -8,8 +8,8 @@
 #include <string.h>
 
 #include "base/file.h"
+#include "base/yaml_json.h"
 #include "data/augment/augment.h"
-#include "train/yaml_json.h"
 
 #define CONFIG_DEFAULT_ARCH FM_ARCH_MOBILENET_V3_LARGE_320_FPN
 #define CONFIG_DEFAULT_AUGMENT "[{\"horizontal_flip\": {\"p\": 0.5}}]"

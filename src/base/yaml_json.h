@@ -1,6 +1,6 @@
 // A YAML list or map as JSON text, for the settings that no table of options can hold.
-#ifndef FM_TRAIN_YAML_JSON_H
-#define FM_TRAIN_YAML_JSON_H
+#ifndef FM_BASE_YAML_JSON_H
+#define FM_BASE_YAML_JSON_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,6 +1,6 @@
 // YAML nodes to JSON: plain scalars that are numbers or true, false, null stay so, all others are
 // strings.
-#include "train/yaml_json.h"
+#include "base/yaml_json.h"
 
 #include <math.h>
 #include <stdio.h>
