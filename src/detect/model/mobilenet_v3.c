@@ -68,8 +68,9 @@ static fm_value mobilenet_squeeze(fm_graph *graph, fm_value x, const char *prefi
   fm_value gate = fm_conv2d(graph, fm_global_avg_pool(graph, x), &options);
   snprintf(name, sizeof name, "%s.fc2", prefix);
   options.out_channels = channels;
-  options.act = FM_ACT_HARD_SIGMOID;
-  return fm_scale_channels(graph, x, fm_conv2d(graph, gate, &options));
+  options.act = FM_ACT_NONE;
+  gate = fm_activate(graph, fm_conv2d(graph, gate, &options), FM_ACT_HARD_SIGMOID);
+  return fm_scale_channels(graph, x, gate);
 }
 
 // torchvision's InvertedResidual; `index` is the feature's.
