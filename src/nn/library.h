@@ -1,0 +1,10 @@
+// What the engine stands on, for people and for choosing a precision.
+#ifndef FM_NN_LIBRARY_H
+#define FM_NN_LIBRARY_H
+
+#include <stdbool.h>
+
+const char *fm_nn_library(void); // "oneDNN 2.6.3, avx512_core_bf16"; static
+bool fm_nn_has_bf16(void);       // whether bf16 arithmetic is in the processor and allowed
+
+#endif
