@@ -38,7 +38,7 @@ def random_names(rng, count):
 def random_case(rng):
     """Names to sorted-by-file-name, class names in label order, labels of each picture, options."""
     classes = list(KAGGLE) if rng.random() < 0.2 else sorted({f"class{rng.randrange(1000)}" for _ in range(rng.randint(1, 10))})
-    count = rng.choice([rng.randint(12, 60), rng.randint(60, 300)])
+    count = rng.choice([rng.randint(24, 60), rng.randint(60, 300)])
     rates = [rng.random() ** rng.choice([1, 3]) for _ in classes]
     labels = {}
     for name in random_names(rng, count):
