@@ -108,10 +108,19 @@ static void file_sync_folder(const char *path) {
   free(folder);
 }
 
+// stdio forgets why an earlier write failed; one more byte, of a file that is lost anyway, asks the
+// system again.
+static int file_write_error(FILE *stream) {
+  errno = 0;
+  return write(fileno(stream), "", 1) < 0 && errno ? errno : EIO;
+}
+
 fm_status fm_atomic_file_commit(fm_atomic_file *file) {
   int error = 0;
   errno = 0;
-  if (ferror(file->stream) || fflush(file->stream) != 0 || fsync(fileno(file->stream)) != 0)
+  if (ferror(file->stream))
+    error = file_write_error(file->stream);
+  else if (fflush(file->stream) != 0 || fsync(fileno(file->stream)) != 0)
     error = errno ? errno : EIO;
   if (fclose(file->stream) != 0 && !error)
     error = errno;

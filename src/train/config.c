@@ -142,6 +142,8 @@ static fm_status config_check(const fm_config *config) {
     if (config->train.milestones.values[i] <= config->train.milestones.values[i - 1])
       return fm_fail(FM_ERR_ARGUMENT, "train.milestones must rise");
   }
+  if (config->log.tensorboard)
+    return fm_fail(FM_ERR_UNSUPPORTED, "log.tensorboard: this version writes no event files");
   fm_augment *augment;
   FM_TRY(fm_augment_parse(&augment, config->augment));
   fm_augment_free(augment);
