@@ -1,0 +1,187 @@
+// Reading and writing results and metrics; the only file of this room that knows JSON.
+#include "eval/results.h"
+
+#include <jansson.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/file.h"
+
+enum { RESULTS_BYTES_MAX = 1 << 30 };
+
+fm_status fm_eval_subset_truths(const fm_eval_subset *subset, fm_eval_boxes *boxes) {
+  for (size_t i = 0; i < subset->count; ++i)
+    FM_TRY(fm_eval_boxes_add_sample(boxes, (int64_t)i,
+                                    fm_dataset_sample(subset->dataset, subset->samples[i])));
+  return FM_OK;
+}
+
+// One file being read. places[sample of the data set] is the picture's number in the subset, -1
+// for those outside.
+typedef struct results_reader {
+  const fm_eval_subset *subset;
+  const char *path;
+  ptrdiff_t *places;
+} results_reader;
+
+static fm_status results_places(results_reader *reader) {
+  const size_t count = fm_dataset_count(reader->subset->dataset);
+  reader->places = malloc((count + 1) * sizeof *reader->places);
+  FM_CHECK_ALLOC(reader->places);
+  for (size_t i = 0; i < count; ++i)
+    reader->places[i] = -1;
+  for (size_t i = 0; i < reader->subset->count; ++i)
+    reader->places[reader->subset->samples[i]] = (ptrdiff_t)i;
+  return FM_OK;
+}
+
+static fm_status results_place_named(const results_reader *reader, size_t entry, const char *file,
+                                     int64_t *image) {
+  const char *name = fm_path_name(file);
+  ptrdiff_t sample = fm_dataset_find(reader->subset->dataset, name);
+  const char *dot = strrchr(name, '.');
+  if (sample < 0 && dot) {
+    char *stem = strndup(name, (size_t)(dot - name));
+    FM_CHECK_ALLOC(stem);
+    sample = fm_dataset_find(reader->subset->dataset, stem);
+    free(stem);
+  }
+  if (sample < 0 || reader->places[sample] < 0)
+    return fm_fail(FM_ERR_FORMAT, "%s: entry %zu: %s is not among the %zu pictures", reader->path,
+                   entry, file, reader->subset->count);
+  *image = reader->places[sample];
+  return FM_OK;
+}
+
+static fm_status results_place(const results_reader *reader, size_t entry, const json_t *item,
+                               int64_t *image) {
+  const char *file = json_string_value(json_object_get(item, "file_name"));
+  if (file)
+    return results_place_named(reader, entry, file, image);
+  const json_t *id = json_object_get(item, "image_id");
+  *image = json_integer_value(id);
+  if (!json_is_integer(id) || *image < 0 || (uint64_t)*image >= reader->subset->count)
+    return fm_fail(FM_ERR_FORMAT, "%s: entry %zu: image_id must be 0 to %zu", reader->path, entry,
+                   reader->subset->count - 1);
+  return FM_OK;
+}
+
+static fm_status results_read_box(const results_reader *reader, size_t entry, const json_t *item,
+                                  fm_coco_result *out) {
+  const json_t *box = json_object_get(item, "bbox");
+  double *const numbers[] = {&out->x, &out->y, &out->w, &out->h};
+  if (json_array_size(box) != 4)
+    return fm_fail(FM_ERR_FORMAT, "%s: entry %zu: bbox is not [x, y, w, h]", reader->path, entry);
+  for (size_t i = 0; i < 4; ++i) {
+    const json_t *number = json_array_get(box, i);
+    *numbers[i] = json_number_value(number);
+    if (!json_is_number(number) || !isfinite(*numbers[i]))
+      return fm_fail(FM_ERR_FORMAT, "%s: entry %zu: bbox is not four numbers", reader->path, entry);
+  }
+  return FM_OK;
+}
+
+static fm_status results_read_entry(const results_reader *reader, size_t entry, const json_t *item,
+                                    fm_eval_boxes *boxes) {
+  fm_coco_result result = {0};
+  if (!json_is_object(item))
+    return fm_fail(FM_ERR_FORMAT, "%s: entry %zu: not a map", reader->path, entry);
+  FM_TRY(results_place(reader, entry, item, &result.image));
+  const json_t *category = json_object_get(item, "category_id");
+  const int classes = fm_dataset_class_count(reader->subset->dataset);
+  const json_int_t label = json_integer_value(category);
+  if (!json_is_integer(category) || label < 1 || label > classes)
+    return fm_fail(FM_ERR_FORMAT, "%s: entry %zu: category_id must be 1 to %d", reader->path, entry,
+                   classes);
+  result.category = (int32_t)label - 1;
+  const json_t *score = json_object_get(item, "score");
+  result.score = json_number_value(score);
+  if (!json_is_number(score) || !isfinite(result.score))
+    return fm_fail(FM_ERR_FORMAT, "%s: entry %zu: score is not a number", reader->path, entry);
+  FM_TRY(results_read_box(reader, entry, item, &result));
+  return fm_eval_boxes_add_result(boxes, &result);
+}
+
+static fm_status results_parse(json_t **out, const char *path) {
+  fm_bytes bytes;
+  FM_TRY(fm_file_read(&bytes, path, RESULTS_BYTES_MAX));
+  json_error_t error;
+  *out = json_loadb((const char *)bytes.data, bytes.size, 0, &error);
+  free(bytes.data);
+  if (!*out)
+    return fm_fail(FM_ERR_FORMAT, "%s:%d: %s", path, error.line, error.text);
+  if (!json_is_array(*out)) {
+    json_decref(*out);
+    return fm_fail(FM_ERR_FORMAT, "%s: not a list of detections", path);
+  }
+  return FM_OK;
+}
+
+fm_status fm_results_read(fm_eval_boxes *boxes, const fm_eval_subset *subset, const char *path) {
+  results_reader reader = {.subset = subset, .path = path};
+  json_t *list;
+  FM_TRY(results_parse(&list, path));
+  fm_status status = results_places(&reader);
+  for (size_t i = 0; status == FM_OK && i < json_array_size(list); ++i)
+    status = results_read_entry(&reader, i, json_array_get(list, i), boxes);
+  free(reader.places);
+  json_decref(list);
+  return status;
+}
+
+static json_t *results_entry(const fm_coco_result *result, const fm_eval_subset *subset) {
+  const fm_sample *sample =
+      fm_dataset_sample(subset->dataset, subset->samples[(size_t)result->image]);
+  return json_pack("{s:I, s:i, s:[f,f,f,f], s:f, s:s}", "image_id", (json_int_t)result->image,
+                   "category_id", result->category + 1, "bbox", result->x, result->y, result->w,
+                   result->h, "score", result->score, "file_name",
+                   sample->file_name ? sample->file_name : sample->name);
+}
+
+// A detection a line; 17 digits, so that reading gives the same bits.
+fm_status fm_results_write(const fm_eval_boxes *boxes, const fm_eval_subset *subset,
+                           const char *path) {
+  fm_atomic_file file;
+  FM_TRY(fm_atomic_file_open(&file, path));
+  fputs("[", file.stream);
+  for (size_t i = 0; i < boxes->result_count; ++i) {
+    json_t *entry = results_entry(&boxes->results[i], subset);
+    char *text = json_dumps(entry, JSON_COMPACT | JSON_PRESERVE_ORDER | JSON_REAL_PRECISION(17));
+    json_decref(entry);
+    if (!text) {
+      fm_atomic_file_discard(&file);
+      return fm_fail(FM_ERR_FORMAT, "%s: detection %zu cannot be written as JSON", path, i);
+    }
+    fprintf(file.stream, "%s\n%s", i ? "," : "", text);
+    free(text);
+  }
+  fputs("\n]\n", file.stream);
+  return fm_atomic_file_commit(&file);
+}
+
+static json_t *metrics_json(const fm_coco_measure *m, const fm_eval_subset *subset) {
+  json_t *ious = json_array(), *classes = json_array();
+  for (int t = 0; t < FM_COCO_IOUS; ++t)
+    json_array_append_new(ious, json_pack("{s:f, s:f}", "iou", round(100 * fm_coco_iou(t)) / 100,
+                                          "mAP", m->per_iou[t]));
+  for (int k = 0; k < m->category_count; ++k)
+    json_array_append_new(classes, json_pack("{s:s, s:I, s:f, s:f}", "name",
+                                             fm_dataset_class_name(subset->dataset, k + 1), "faces",
+                                             (json_int_t)m->category_truths[k], "AP",
+                                             m->category_AP[k], "AP50", m->category_AP50[k]));
+  return json_pack("{s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:o, s:o, s:I}", "mAP", m->mAP,
+                   "mAP50", m->mAP50, "mAP75", m->mAP75, "mAP_small", m->mAP_small, "mAP_medium",
+                   m->mAP_medium, "mAP_large", m->mAP_large, "AR1", m->AR1, "AR10", m->AR10,
+                   "AR100", m->AR100, "per_iou", ious, "per_class", classes, "images",
+                   (json_int_t)subset->count);
+}
+
+fm_status fm_metrics_format(char **out, const fm_coco_measure *measure,
+                            const fm_eval_subset *subset) {
+  json_t *document = metrics_json(measure, subset);
+  *out = document ? json_dumps(document, JSON_INDENT(2) | JSON_PRESERVE_ORDER) : NULL;
+  json_decref(document);
+  FM_CHECK_ALLOC(*out);
+  return FM_OK;
+}

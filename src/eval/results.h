@@ -1,0 +1,35 @@
+// COCO results files (predictions.json):
+// [{"image_id", "category_id", "bbox": [x, y, w, h], "score", "file_name"}].
+// image_id is the position in the sorted names of the subset, category_id the 1-based label.
+// And the JSON form of a measure (metrics.json).
+#ifndef FM_EVAL_RESULTS_H
+#define FM_EVAL_RESULTS_H
+
+#include <stddef.h>
+
+#include "base/status.h"
+#include "data/dataset.h"
+#include "eval/boxes.h"
+
+// A part of a data set as evaluation sees it: image i of boxes and files is dataset sample
+// samples[i]. Everything is lent.
+typedef struct fm_eval_subset {
+  const fm_dataset *dataset;
+  const size_t *samples; // by rising name, as the data set sorts them
+  size_t count;
+} fm_eval_subset;
+
+// Adds the truth of every picture.
+FM_MUST_USE fm_status fm_eval_subset_truths(const fm_eval_subset *subset, fm_eval_boxes *boxes);
+// Adds a results file. A detection's picture is its file_name (with or without extension, folders
+// do not matter) when it has one, else its image_id. FM_ERR_FORMAT names the entry and what is
+// wrong with it: a picture outside the subset, an unknown category, a number that is not finite.
+FM_MUST_USE fm_status fm_results_read(fm_eval_boxes *boxes, const fm_eval_subset *subset,
+                                      const char *path);
+FM_MUST_USE fm_status fm_results_write(const fm_eval_boxes *boxes, const fm_eval_subset *subset,
+                                       const char *path);
+// The document of `facemask evaluate --json`, heap text.
+FM_MUST_USE fm_status fm_metrics_format(char **out, const fm_coco_measure *measure,
+                                        const fm_eval_subset *subset);
+
+#endif
