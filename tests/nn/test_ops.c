@@ -42,10 +42,10 @@ typedef struct ops_run {
 
 static unsigned ops_seed;
 
-// Steps of 1/32 in [-2, 2): bf16 holds them exactly.
+// Steps of 1/16 in [-4, 4): bf16 holds them exactly, and every kink of the activations is reached.
 static float ops_random(void) {
   ops_seed = ops_seed * 1664525u + 1013904223u;
-  return (float)(ops_seed >> 25) / 32 - 2;
+  return (float)(ops_seed >> 25) / 16 - 4;
 }
 
 static void *ops_memory(size_t bytes) {
@@ -139,11 +139,11 @@ static void ops_fill_params(ops_run *run) {
     float *values = ops_memory(count * sizeof *values);
     for (size_t k = 0; k < count; ++k) {
       const float random = ops_random();
-      float value = random / 2;
+      float value = random / 4;
       if (spec->rank > 1)
-        value = random / (float)sqrt(fan_in);
+        value = random / 2 / (float)sqrt(fan_in);
       else if (ops_ends(spec->name, ".running_var") || ops_ends(spec->name, "norm.weight"))
-        value = 1 + random / 4;
+        value = 1 + random / 8;
       values[k] = ops_exact(run->precision, value);
       run->param[j].value[k] = (double)values[k];
     }
@@ -340,7 +340,8 @@ static void ops_run_case(const fm_op_case *test, fm_dtype precision, int block) 
   ops_forward(&run, plan);
   ops_compare_forward(&run, tolerance);
   ops_backward(&run, plan);
-  ops_compare_gradients(&run, precision == FM_F32 ? 1e-4 : 3e-2);
+  // In bf16 some values fall on the other side of an activation's kink than in the reference.
+  ops_compare_gradients(&run, precision == FM_F32 ? 1e-4 : 1e-1);
   ops_run_larger(&run, tolerance);
   assert_ptr_equal(plan, ops_plan(&run, FM_TRAIN));
   ops_compare_again(&run, plan);
