@@ -8,16 +8,8 @@
 #include <stddef.h>
 
 #include "base/status.h"
-#include "data/dataset.h"
 #include "eval/boxes.h"
-
-// A part of a data set as evaluation sees it: image i of boxes and files is dataset sample
-// samples[i]. Everything is lent.
-typedef struct fm_eval_subset {
-  const fm_dataset *dataset;
-  const size_t *samples; // by rising name, as the data set sorts them
-  size_t count;
-} fm_eval_subset;
+#include "eval/subset.h"
 
 // Adds the truth of every picture.
 FM_MUST_USE fm_status fm_eval_subset_truths(const fm_eval_subset *subset, fm_eval_boxes *boxes);
@@ -28,8 +20,8 @@ FM_MUST_USE fm_status fm_results_read(fm_eval_boxes *boxes, const fm_eval_subset
                                       const char *path);
 FM_MUST_USE fm_status fm_results_write(const fm_eval_boxes *boxes, const fm_eval_subset *subset,
                                        const char *path);
-// The document of `facemask evaluate --json`, heap text.
+// The document of `facemask evaluate --json`, heap text. `images` is the number measured.
 FM_MUST_USE fm_status fm_metrics_format(char **out, const fm_coco_measure *measure,
-                                        const fm_eval_subset *subset);
+                                        const fm_dataset *dataset, size_t images);
 
 #endif
