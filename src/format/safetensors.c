@@ -8,7 +8,9 @@
 
 #include "base/file.h"
 
-enum { ST_HEADER_BYTES_MAX = 100 << 20, ST_NAME_MAX = 1024, ST_ALIGN = 64 };
+// A parsed header takes some forty times its bytes; a model of 100000 tensors needs some ten MiB.
+enum { ST_HEADER_BYTES_MAX = 16 << 20, ST_NAME_MAX = 1024, ST_ALIGN = 64 };
+#define ST_METADATA "__metadata__"
 
 static const struct {
   const char *name;
@@ -109,31 +111,70 @@ static int st_compare_data(const void *a, const void *b) {
   return x->bytes < y->bytes ? -1 : x->bytes > y->bytes;
 }
 
-static fm_status st_check_overlap(const fm_safetensors *file, const char *path) {
+// Every byte of the data belongs to one tensor, so nothing hides between or behind them.
+static fm_status st_check_order(const fm_st_tensor *const *order, size_t count, const char *path,
+                                const uint8_t *data, size_t data_bytes) {
+  const uint8_t *end = data;
+  for (size_t i = 0; i < count; ++i) {
+    const uint8_t *start = order[i]->data;
+    if (start < end)
+      return fm_fail(FM_ERR_FORMAT, "%s: tensors %s and %s overlap", path, order[i - 1]->name,
+                     order[i]->name);
+    if (start > end)
+      return fm_fail(FM_ERR_FORMAT, "%s: %zu bytes before tensor %s belong to none", path,
+                     (size_t)(start - end), order[i]->name);
+    end = start + order[i]->bytes;
+  }
+  const size_t rest = data_bytes - (size_t)(end - data);
+  if (rest > 0)
+    return fm_fail(FM_ERR_FORMAT, "%s: %zu bytes behind the last tensor", path, rest);
+  return FM_OK;
+}
+
+static fm_status st_check_layout(const fm_safetensors *file, const char *path, const uint8_t *data,
+                                 size_t data_bytes) {
   const fm_st_tensor **order = malloc((file->count + 1) * sizeof *order);
   FM_CHECK_ALLOC(order);
   for (size_t i = 0; i < file->count; ++i)
     order[i] = &file->tensors[i];
   qsort(order, file->count, sizeof *order, st_compare_data);
-  fm_status status = FM_OK;
-  for (size_t i = 1; i < file->count && status == FM_OK; ++i)
-    if ((uintptr_t)order[i - 1]->data + order[i - 1]->bytes > (uintptr_t)order[i]->data)
-      status = fm_fail(FM_ERR_FORMAT, "%s: tensors %s and %s overlap", path, order[i - 1]->name,
-                       order[i]->name);
+  const fm_status status = st_check_order(order, file->count, path, data, data_bytes);
   free(order);
   return status;
 }
 
-static fm_status st_check_metadata(const json_t *metadata, const char *path) {
+static fm_status st_check_metadata(json_t *metadata, const char *path) {
   const char *key;
   json_t *value;
   if (!json_is_object(metadata))
-    return fm_fail(FM_ERR_FORMAT, "%s: __metadata__ is not a map", path);
-  json_object_foreach(
-      (json_t *)(uintptr_t)metadata, key,
-      value) if (!json_is_string(value)) return fm_fail(FM_ERR_FORMAT,
-                                                        "%s: __metadata__ %s is not a text", path,
-                                                        key);
+    return fm_fail(FM_ERR_FORMAT, "%s: " ST_METADATA " is not a map", path);
+  json_object_foreach(metadata, key, value) {
+    if (!json_is_string(value))
+      return fm_fail(FM_ERR_FORMAT, "%s: " ST_METADATA " %s is not a text", path, key);
+  }
+  return FM_OK;
+}
+
+// Fills file->tensors from the parsed header.
+static fm_status st_read_tensors(fm_safetensors *file, const char *path, const uint8_t *data,
+                                 size_t data_bytes) {
+  file->tensors = calloc(json_object_size(file->header) + 1, sizeof *file->tensors);
+  FM_CHECK_ALLOC(file->tensors);
+  const char *name;
+  json_t *entry;
+  json_object_foreach(file->header, name, entry) {
+    if (strcmp(name, ST_METADATA) == 0) {
+      FM_TRY(st_check_metadata(entry, path));
+      continue;
+    }
+    if (strlen(name) > ST_NAME_MAX)
+      return fm_fail(FM_ERR_FORMAT, "%s: a name of %zu bytes", path, strlen(name));
+    fm_st_tensor *tensor = &file->tensors[file->count];
+    tensor->name = name;
+    FM_TRY(st_read_tensor(tensor, entry, path, data, data_bytes));
+    ++file->count;
+  }
+  qsort(file->tensors, file->count, sizeof *file->tensors, st_compare_name);
   return FM_OK;
 }
 
@@ -155,24 +196,9 @@ static fm_status st_read_header(fm_safetensors *file, const char *path) {
     return fm_fail(FM_ERR_FORMAT, "%s: the header is not a JSON map: %s", path,
                    file->header ? "another value" : error.text);
   const uint8_t *data = bytes + 8 + length;
-  file->tensors = calloc(json_object_size(file->header) + 1, sizeof *file->tensors);
-  FM_CHECK_ALLOC(file->tensors);
-  const char *name;
-  json_t *entry;
-  json_object_foreach(file->header, name, entry) {
-    if (strcmp(name, "__metadata__") == 0) {
-      FM_TRY(st_check_metadata(entry, path));
-      continue;
-    }
-    if (strlen(name) > ST_NAME_MAX)
-      return fm_fail(FM_ERR_FORMAT, "%s: a name of %zu bytes", path, strlen(name));
-    fm_st_tensor *tensor = &file->tensors[file->count];
-    tensor->name = name;
-    FM_TRY(st_read_tensor(tensor, entry, path, data, size - 8 - (size_t)length));
-    ++file->count;
-  }
-  qsort(file->tensors, file->count, sizeof *file->tensors, st_compare_name);
-  return st_check_overlap(file, path);
+  const size_t data_bytes = size - 8 - (size_t)length;
+  FM_TRY(st_read_tensors(file, path, data, data_bytes));
+  return st_check_layout(file, path, data, data_bytes);
 }
 
 fm_status fm_safetensors_open(fm_safetensors **out, const char *path) {
@@ -206,7 +232,7 @@ const fm_st_tensor *fm_safetensors_find(const fm_safetensors *file, const char *
 }
 
 const char *fm_safetensors_metadata(const fm_safetensors *file, const char *key) {
-  return json_string_value(json_object_get(json_object_get(file->header, "__metadata__"), key));
+  return json_string_value(json_object_get(json_object_get(file->header, ST_METADATA), key));
 }
 
 static float st_half(uint16_t bits) {
@@ -266,6 +292,8 @@ fm_status fm_st_tensor_to_f32(const fm_st_tensor *tensor, float *out) {
 }
 
 static fm_status st_describe(json_t *header, const fm_st_tensor *tensor, size_t offset) {
+  if (strcmp(tensor->name, ST_METADATA) == 0 || json_object_get(header, tensor->name))
+    return fm_fail(FM_ERR_FORMAT, "tensor %s cannot be written: the name is taken", tensor->name);
   json_t *shape = json_array();
   for (int i = 0; i < tensor->rank; ++i)
     json_array_append_new(shape, json_integer(tensor->dims[i]));
@@ -284,7 +312,7 @@ static fm_status st_make_header(char **text, const fm_st_tensor *tensors, size_t
   for (size_t i = 0; i < metadata_count; ++i)
     json_object_set_new(notes, metadata[i].key, json_string(metadata[i].value));
   if (metadata_count)
-    json_object_set(header, "__metadata__", notes);
+    json_object_set(header, ST_METADATA, notes);
   size_t offset = 0;
   for (size_t i = 0; i < count && status == FM_OK; ++i) {
     status = st_describe(header, &tensors[i], offset);
