@@ -54,8 +54,9 @@ def make_case(rng, number):
             truths.append([image, category, *map(float, box), area, int(rng.random() < 0.1)])
             for _ in range(int(rng.choice([0, 1, 1, 1, 2, 4]))):
                 label = category if rng.random() < 0.9 else int(rng.integers(categories))
-                exact = rng.random() < 0.1
-                found = box if exact else near(rng, box, spread)
+                found = box if rng.random() < 0.1 else near(rng, box, spread)
+                if rng.random() < 0.2:  # an overlap of k / 20, on or beside a threshold
+                    found = np.concatenate([box[:3], [box[3] * int(rng.integers(10, 20)) / 20]])
                 results.append([image, label, *map(float, found), random_score(rng, ties)])
                 if rng.random() < 0.1:
                     results.append(list(results[-1]))
