@@ -180,8 +180,13 @@ static json_t *metrics_json(const fm_coco_measure *m, const fm_dataset *dataset,
 fm_status fm_metrics_format(char **out, const fm_coco_measure *measure, const fm_dataset *dataset,
                             size_t images) {
   json_t *document = metrics_json(measure, dataset, images);
-  *out = document ? json_dumps(document, JSON_INDENT(2) | JSON_PRESERVE_ORDER) : NULL;
+  char *text = document ? json_dumps(document, JSON_INDENT(2) | JSON_PRESERVE_ORDER) : NULL;
   json_decref(document);
+  *out = NULL;
+  FM_CHECK_ALLOC(text);
+  if (asprintf(out, "%s\n", text) < 0)
+    *out = NULL;
+  free(text);
   FM_CHECK_ALLOC(*out);
   return FM_OK;
 }

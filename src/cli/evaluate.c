@@ -1,0 +1,194 @@
+// facemask evaluate: the COCO measure of a predictions file, or of weights run over a data set.
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "base/progress.h"
+#include "cli/model.h"
+#include "cli/verb.h"
+#include "data/dataset.h"
+#include "data/split.h"
+#include "eval/results.h"
+#include "predict/evaluation.h"
+
+static const fm_cli_option evaluate_options[] = {
+    {"--weights", "FILE", "the model; several make an ensemble (default: the one shipped)"},
+    {"--predictions", "FILE.json", "measure this COCO results file instead of running a model"},
+    {"--split", "FILE", "take a part of the data, as facemask split wrote it"},
+    {"--subset", "train|test|valid", "which part (default test, with --fold valid)"},
+    {"--fold", "K", "the fold, from 1"},
+    {"--out", "DIR", "write metrics.json and predictions.json there"},
+    {"--nms", "F", "overlap above which the weaker of two boxes is dropped (default: the model's)"},
+    {"--agnostic-nms", NULL, "boxes of different classes suppress each other too"},
+    {"--images", "DIR", "the picture folder, when it is not beside the annotations"},
+    {"--classes", "a,b,c", "the class names in the order of their labels"},
+    {"--strict", NULL, "any problem with the data is an error"},
+    {NULL, NULL, NULL},
+};
+
+typedef struct evaluate_job {
+  const fm_cli *cli;
+  fm_dataset *dataset;
+  fm_eval_subset subset;
+  fm_eval_boxes boxes;
+  size_t images;
+} evaluate_job;
+
+static fm_status evaluate_part(const fm_cli *cli, int fold, fm_subset_part *out) {
+  const char *word = fm_cli_value(cli, "--subset");
+  static const char *const words[] = {
+      [FM_SUBSET_TRAIN] = "train", [FM_SUBSET_TEST] = "test", [FM_SUBSET_VALID] = "valid"};
+  if (!fm_cli_value(cli, "--split")) {
+    *out = FM_SUBSET_ALL;
+    return word || fold ? fm_fail(FM_ERR_ARGUMENT, "--subset and --fold need --split FILE") : FM_OK;
+  }
+  *out = fold ? FM_SUBSET_VALID : FM_SUBSET_TEST;
+  if (!word)
+    return FM_OK;
+  for (int part = FM_SUBSET_TRAIN; part <= FM_SUBSET_VALID; ++part) {
+    *out = (fm_subset_part)part;
+    if (strcmp(word, words[part]) == 0)
+      return FM_OK;
+  }
+  return fm_fail(FM_ERR_ARGUMENT, "--subset %s: train, test or valid", word);
+}
+
+static fm_status evaluate_choose(evaluate_job *job) {
+  const char *path = fm_cli_value(job->cli, "--split");
+  int fold;
+  fm_subset_part part;
+  FM_TRY(fm_cli_int(job->cli, "--fold", 0, 1, 1000, &fold));
+  FM_TRY(evaluate_part(job->cli, fold, &part));
+  fm_split split = {0};
+  if (path)
+    FM_TRY(fm_split_read(&split, path));
+  size_t missing = 0;
+  fm_status status =
+      fm_eval_subset_make(&job->subset, job->dataset, path ? &split : NULL, part, fold, &missing);
+  fm_split_release(&split);
+  if (status >= 0 && missing > 0 && fm_cli_value(job->cli, "--strict"))
+    status = fm_fail(FM_ERR_FORMAT, "%s: %zu names are not in the data", path, missing);
+  else if (status >= 0 && missing > 0)
+    fm_say("left out: %zu names of the split are not in the data", missing);
+  return status;
+}
+
+static fm_status evaluate_run_model(evaluate_job *job) {
+  if (fm_dataset_annotations_only(job->dataset))
+    return fm_fail(FM_ERR_IO, "%s has annotations but no pictures", job->cli->positional[0]);
+  double nms;
+  FM_TRY(fm_cli_double(job->cli, "--nms", -1, 0, 1, &nms));
+  fm_predictor *predictor;
+  FM_TRY(fm_cli_open_model(job->cli, -1, nms, &predictor));
+  const fm_evaluation_options options = {.predictor = predictor,
+                                         .subset = &job->subset,
+                                         .strict = fm_cli_value(job->cli, "--strict") != NULL};
+  const fm_status status = fm_evaluation_run(&options, &job->boxes, &job->images);
+  fm_predictor_free(predictor);
+  return status;
+}
+
+static fm_status evaluate_read_predictions(evaluate_job *job, const char *path) {
+  if (fm_cli_value(job->cli, "--weights"))
+    return fm_fail(FM_ERR_ARGUMENT, "--predictions and --weights exclude each other");
+  FM_TRY(fm_eval_subset_truths(&job->subset, &job->boxes));
+  job->images = job->subset.count;
+  return fm_results_read(&job->boxes, &job->subset, path);
+}
+
+static void evaluate_print(const evaluate_job *job, const fm_coco_measure *m) {
+  printf("%zu pictures, %zu faces, %zu detections\n\n", job->images, job->boxes.truth_count,
+         job->boxes.result_count);
+  const struct {
+    const char *name;
+    double value;
+  } rows[] = {
+      {"mAP@[.50:.95]", m->mAP},   {"mAP@.50", m->mAP50},         {"mAP@.75", m->mAP75},
+      {"mAP small", m->mAP_small}, {"mAP medium", m->mAP_medium}, {"mAP large", m->mAP_large},
+      {"AR, 1 a picture", m->AR1}, {"AR, 10", m->AR10},           {"AR, 100", m->AR100}};
+  for (size_t i = 0; i < sizeof rows / sizeof *rows; ++i)
+    printf("%-24s %7.4f\n", rows[i].name, rows[i].value);
+  printf("\n%-24s %7s %8s %8s\n", "class", "faces", "AP", "AP@.50");
+  for (int k = 0; k < m->category_count; ++k)
+    printf("%-24s %7zu %8.4f %8.4f\n", fm_dataset_class_name(job->dataset, k + 1),
+           m->category_truths[k], m->category_AP[k], m->category_AP50[k]);
+  printf("\n%-10s", "IoU");
+  for (int t = 0; t < FM_COCO_IOUS; ++t)
+    printf("    .%02.0f", 100 * fm_coco_iou(t));
+  printf("\n%-10s", "mAP");
+  for (int t = 0; t < FM_COCO_IOUS; ++t)
+    printf("%7.4f", m->per_iou[t]);
+  putchar('\n');
+}
+
+static fm_status evaluate_write(const evaluate_job *job, const char *folder, const char *metrics) {
+  FM_TRY(fm_folder_make(folder));
+  char *path = fm_path_join(folder, "metrics.json");
+  FM_CHECK_ALLOC(path);
+  fm_status status = fm_file_write(path, metrics, strlen(metrics));
+  free(path);
+  FM_TRY(status);
+  path = fm_path_join(folder, "predictions.json");
+  FM_CHECK_ALLOC(path);
+  status = fm_results_write(&job->boxes, &job->subset, path);
+  free(path);
+  FM_TRY(status);
+  fm_say("wrote %s/metrics.json and predictions.json", folder);
+  return FM_OK;
+}
+
+static fm_status evaluate_report(const evaluate_job *job) {
+  const char *folder = fm_cli_value(job->cli, "--out");
+  fm_coco_measure measure;
+  FM_TRY(fm_eval_boxes_measure(&job->boxes, fm_dataset_class_count(job->dataset), &measure));
+  char *text = NULL;
+  fm_status status = fm_metrics_format(&text, &measure, job->dataset, job->images);
+  if (status >= 0 && folder)
+    status = evaluate_write(job, folder, text);
+  if (status >= 0 && job->cli->json)
+    fputs(text, stdout);
+  else if (status >= 0 && !job->cli->quiet)
+    evaluate_print(job, &measure);
+  free(text);
+  fm_coco_measure_release(&measure);
+  return status;
+}
+
+static fm_status evaluate_job_run(evaluate_job *job) {
+  const char *predictions = fm_cli_value(job->cli, "--predictions");
+  FM_TRY(evaluate_choose(job));
+  FM_TRY(predictions ? evaluate_read_predictions(job, predictions) : evaluate_run_model(job));
+  return evaluate_report(job);
+}
+
+static fm_status evaluate_run(const fm_cli *cli) {
+  const fm_dataset_options data = {
+      .images = fm_cli_value(cli, "--images"),
+      .classes = fm_cli_value(cli, "--classes"),
+      .strict = fm_cli_value(cli, "--strict") != NULL,
+  };
+  evaluate_job job = {.cli = cli};
+  FM_TRY(fm_dataset_open(&job.dataset, cli->positional[0], &data));
+  size_t problems;
+  fm_dataset_problems(job.dataset, &problems);
+  if (problems > 0)
+    fm_say("%zu problem%s with the data; facemask explore lists them", problems,
+           problems == 1 ? "" : "s");
+  const fm_status status = evaluate_job_run(&job);
+  fm_eval_boxes_release(&job.boxes);
+  fm_eval_subset_release(&job.subset);
+  fm_dataset_free(job.dataset);
+  return status;
+}
+
+const fm_verb fm_verb_evaluate = {
+    .name = "evaluate",
+    .usage = "DATA [options]",
+    .summary = "measure a model, or a file of predictions, as COCO does",
+    .options = evaluate_options,
+    .runs_model = true,
+    .positional_min = 1,
+    .positional_max = 1,
+    .run = evaluate_run,
+};

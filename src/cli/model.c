@@ -1,0 +1,35 @@
+// From the words of a call to a predictor.
+#include "cli/model.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "predict/default_model.h"
+
+fm_status fm_cli_open_model(const fm_cli *cli, double score, double nms, fm_predictor **out) {
+  const char *weights[FM_CLI_VALUES_MAX], *assignments[FM_CLI_VALUES_MAX + 1];
+  fm_predictor_options options = {
+      .weights = weights,
+      .weights_count = fm_cli_values(cli, "--weights", weights, FM_CLI_VALUES_MAX),
+      .config_file = fm_cli_value(cli, "--config"),
+      .assignments = assignments,
+      .assignment_count = fm_cli_values(cli, "--set", assignments, FM_CLI_VALUES_MAX),
+      .classes = fm_cli_value(cli, "--classes"),
+      .score = (float)score,
+      .nms = (float)nms,
+      .agnostic = fm_cli_value(cli, "--agnostic-nms") != NULL,
+  };
+  char precision[64];
+  if (fm_cli_value(cli, "--precision")) {
+    snprintf(precision, sizeof precision, "train.precision=%s", fm_cli_value(cli, "--precision"));
+    assignments[options.assignment_count++] = precision;
+  }
+  char *model = NULL;
+  if (options.weights_count == 0) {
+    FM_TRY(fm_default_model_find(&model));
+    weights[options.weights_count++] = model;
+  }
+  const fm_status status = fm_predictor_open(out, &options);
+  free(model);
+  return status;
+}

@@ -1,0 +1,306 @@
+// Opening weights files with their configuration, and the pool of detectors.
+#include "predict/predictor.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "detect/weights.h"
+#include "format/safetensors.h"
+#include "predict/fuse.h"
+#include "train/config.h"
+
+// The detectors of one thread at a time, a share of each member.
+typedef struct predictor_context {
+  struct predictor_context *next;
+  fm_detector *detectors[]; // (members)
+} predictor_context;
+
+// A weights file. The detector holds the parameters and never runs itself.
+typedef struct predictor_member {
+  fm_model_config config;
+  fm_detector *detector;
+} predictor_member;
+
+struct fm_predictor {
+  predictor_member members[FM_PREDICTOR_MEMBERS_MAX];
+  int member_count;
+  fm_classes classes;
+  bool names_known;
+  bool agnostic;
+  pthread_mutex_t mutex; // guards `idle` and the making of contexts
+  predictor_context *idle;
+};
+
+static void predictor_context_free(const fm_predictor *self, predictor_context *context) {
+  for (int i = 0; i < self->member_count; ++i)
+    fm_detector_free(context->detectors[i]);
+  free(context);
+}
+
+void fm_predictor_free(fm_predictor *predictor) {
+  if (!predictor)
+    return;
+  while (predictor->idle) {
+    predictor_context *next = predictor->idle->next;
+    predictor_context_free(predictor, predictor->idle);
+    predictor->idle = next;
+  }
+  for (int i = 0; i < predictor->member_count; ++i)
+    fm_detector_free(predictor->members[i].detector);
+  fm_classes_release(&predictor->classes);
+  pthread_mutex_destroy(&predictor->mutex);
+  free(predictor);
+}
+
+// --- opening
+
+// The classes of a file that does not name them: the rows of its classifier, without background.
+static fm_status predictor_count_classes(const char *path, int *out) {
+  static const char name[] = "roi_heads.box_predictor.cls_score.weight";
+  fm_safetensors *file;
+  FM_TRY(fm_safetensors_open(&file, path));
+  const fm_st_tensor *tensor = fm_safetensors_find(file, name);
+  fm_status status = FM_OK;
+  if (!tensor || tensor->rank != 2 || tensor->dims[0] < 2 || tensor->dims[0] > FM_CLASSES_MAX)
+    status = fm_fail(FM_ERR_FORMAT, "%s: no classifier of 1 to %d classes and background named %s",
+                     path, FM_CLASSES_MAX - 1, name);
+  else
+    *out = (int)tensor->dims[0] - 1;
+  fm_safetensors_free(file);
+  return status;
+}
+
+static bool predictor_has_arch(const fm_predictor_options *options) {
+  static const char key[] = "model.arch=";
+  for (int i = 0; i < options->assignment_count; ++i)
+    if (strncmp(options->assignments[i], key, sizeof key - 1) == 0)
+      return true;
+  return options->config_file != NULL;
+}
+
+static fm_status predictor_load_config(const fm_predictor_options *options, const char *path,
+                                       const fm_weights_info *info, fm_config *out) {
+  if (!info->has_config && !predictor_has_arch(options))
+    return fm_fail(FM_ERR_ARGUMENT,
+                   "%s does not say what model it is: --set model.arch=... or --config is needed",
+                   path);
+  return fm_config_load(out, options->config_file, options->assignments, options->assignment_count,
+                        info->has_config ? &info->config : NULL);
+}
+
+// All tensors must be there: a detector with random parts finds nothing that means anything.
+static fm_status predictor_load_weights(fm_detector *detector, const char *path) {
+  fm_weights_report report = {0};
+  FM_TRY(fm_weights_load(detector, path, &report));
+  fm_status status = FM_OK;
+  if (report.predictor_replaced)
+    status = fm_fail(FM_ERR_FORMAT, "%s: the classifier has another number of classes", path);
+  else if (report.missing_count > 0)
+    status = fm_fail(FM_ERR_FORMAT, "%s: %zu tensors of the model are missing, such as %.*s", path,
+                     report.missing_count, (int)strcspn(report.missing, "\n"), report.missing);
+  fm_weights_report_release(&report);
+  return status;
+}
+
+static fm_status predictor_copy_names(fm_classes *out, const fm_weights_info *info) {
+  out->names = calloc((size_t)info->class_count + 1, sizeof *out->names);
+  FM_CHECK_ALLOC(out->names);
+  for (int i = 0; i < info->class_count; ++i) {
+    out->names[i] = strdup(info->class_names[i]);
+    FM_CHECK_ALLOC(out->names[i]);
+    out->count = i + 1;
+  }
+  return FM_OK;
+}
+
+static fm_status predictor_number_names(fm_classes *out, int count) {
+  out->names = calloc((size_t)count + 1, sizeof *out->names);
+  FM_CHECK_ALLOC(out->names);
+  for (int i = 0; i < count; ++i) {
+    if (asprintf(&out->names[i], "class_%d", i + 1) < 0) {
+      out->names[i] = NULL;
+      return fm_fail(FM_ERR_MEMORY, "out of memory");
+    }
+    out->count = i + 1;
+  }
+  return FM_OK;
+}
+
+// The first file's classes are the predictor's; the others must have the same.
+static fm_status predictor_set_classes(fm_predictor *self, const fm_predictor_options *options,
+                                       const fm_weights_info *info, int count) {
+  const char *path = options->weights[self->member_count];
+  if (self->member_count == 0) {
+    self->names_known = info->class_names || options->classes;
+    if (info->class_names)
+      FM_TRY(predictor_copy_names(&self->classes, info));
+    else if (options->classes)
+      FM_TRY(fm_classes_parse(&self->classes, options->classes));
+    else
+      FM_TRY(predictor_number_names(&self->classes, count));
+  }
+  if (self->classes.count != count)
+    return fm_fail(FM_ERR_FORMAT, "%s knows %d classes, %d are expected", path, count,
+                   self->classes.count);
+  for (int i = 0; info->class_names && i < count; ++i)
+    if (self->names_known && strcmp(info->class_names[i], self->classes.names[i]) != 0)
+      return fm_fail(FM_ERR_FORMAT, "%s: class %d is %s, %s is expected", path, i + 1,
+                     info->class_names[i], self->classes.names[i]);
+  return FM_OK;
+}
+
+static fm_status predictor_add_member(fm_predictor *self, const fm_predictor_options *options,
+                                      const fm_weights_info *info, fm_config *config) {
+  const char *path = options->weights[self->member_count];
+  int count = info->class_names ? info->class_count : 0;
+  if (count < 1)
+    FM_TRY(predictor_count_classes(path, &count));
+  FM_TRY(predictor_set_classes(self, options, info, count));
+  FM_TRY(predictor_load_config(options, path, info, config));
+  fm_dtype precision;
+  FM_TRY(fm_config_precision(config, &precision));
+  predictor_member *member = &self->members[self->member_count];
+  member->config = config->model;
+  if (options->score >= 0)
+    member->config.box_score_thresh = options->score;
+  if (options->nms >= 0)
+    member->config.box_nms_thresh = options->nms;
+  const fm_detector_options detector = {
+      .config = &member->config, .class_count = count, .precision = precision};
+  FM_TRY(fm_detector_new(&member->detector, &detector));
+  ++self->member_count; // from here on fm_predictor_free frees the detector
+  return predictor_load_weights(member->detector, path);
+}
+
+static fm_status predictor_open_member(fm_predictor *self, const fm_predictor_options *options) {
+  fm_weights_info info = {0};
+  FM_TRY(fm_weights_info_read(&info, options->weights[self->member_count]));
+  fm_config *config = malloc(sizeof *config);
+  const fm_status status = config ? predictor_add_member(self, options, &info, config)
+                                  : fm_fail(FM_ERR_MEMORY, "out of memory");
+  free(config);
+  fm_weights_info_release(&info);
+  return status;
+}
+
+fm_status fm_predictor_open(fm_predictor **out, const fm_predictor_options *options) {
+  *out = NULL;
+  if (options->weights_count < 1 || options->weights_count > FM_PREDICTOR_MEMBERS_MAX)
+    return fm_fail(FM_ERR_ARGUMENT, "%d weights files: must be 1 to %d", options->weights_count,
+                   FM_PREDICTOR_MEMBERS_MAX);
+  fm_predictor *self = calloc(1, sizeof *self);
+  FM_CHECK_ALLOC(self);
+  pthread_mutex_init(&self->mutex, NULL);
+  self->agnostic = options->agnostic;
+  fm_status status = FM_OK;
+  for (int i = 0; status >= 0 && i < options->weights_count; ++i)
+    status = predictor_open_member(self, options);
+  if (status < 0) {
+    fm_predictor_free(self);
+    return status;
+  }
+  *out = self;
+  return FM_OK;
+}
+
+int fm_predictor_members(const fm_predictor *predictor) {
+  return predictor->member_count;
+}
+
+const fm_classes *fm_predictor_classes(const fm_predictor *predictor) {
+  return &predictor->classes;
+}
+
+bool fm_predictor_names_known(const fm_predictor *predictor) {
+  return predictor->names_known;
+}
+
+// --- running
+
+void fm_predictor_inputs_release(const fm_predictor *predictor, fm_input *inputs) {
+  for (int i = 0; i < predictor->member_count; ++i)
+    fm_input_release(&inputs[i]);
+}
+
+fm_status fm_predictor_prepare(const fm_predictor *predictor, const fm_image *image,
+                               fm_input *inputs) {
+  memset(inputs, 0, (size_t)predictor->member_count * sizeof *inputs);
+  for (int i = 0; i < predictor->member_count; ++i) {
+    const fm_status status =
+        fm_input_make(&inputs[i], &predictor->members[i].config, image, NULL, NULL, 0);
+    if (status < 0) {
+      fm_predictor_inputs_release(predictor, inputs);
+      return status;
+    }
+  }
+  return FM_OK;
+}
+
+static fm_status predictor_context_new(const fm_predictor *self, predictor_context **out) {
+  predictor_context *context =
+      calloc(1, sizeof *context + (size_t)self->member_count * sizeof *context->detectors);
+  FM_CHECK_ALLOC(context);
+  for (int i = 0; i < self->member_count; ++i) {
+    const predictor_member *member = &self->members[i];
+    const fm_status status = fm_detector_share(&context->detectors[i], member->detector);
+    if (status < 0) {
+      predictor_context_free(self, context);
+      return status;
+    }
+    fm_detector_set_thresholds(context->detectors[i], member->config.box_score_thresh,
+                               member->config.box_nms_thresh, self->agnostic);
+  }
+  *out = context;
+  return FM_OK;
+}
+
+static fm_status predictor_take(fm_predictor *self, predictor_context **out) {
+  fm_status status = FM_OK;
+  pthread_mutex_lock(&self->mutex);
+  *out = self->idle;
+  if (*out)
+    self->idle = (*out)->next;
+  else
+    status = predictor_context_new(self, out);
+  pthread_mutex_unlock(&self->mutex);
+  return status;
+}
+
+static void predictor_give_back(fm_predictor *self, predictor_context *context) {
+  pthread_mutex_lock(&self->mutex);
+  context->next = self->idle;
+  self->idle = context;
+  pthread_mutex_unlock(&self->mutex);
+}
+
+static fm_status predictor_run(const fm_predictor *self, const predictor_context *context,
+                               const fm_input *inputs, fm_detections *out) {
+  if (self->member_count == 1)
+    return fm_detector_detect(context->detectors[0], inputs, 1, out);
+  fm_detections lists[FM_PREDICTOR_MEMBERS_MAX] = {0};
+  const fm_model_config *first = &self->members[0].config;
+  const fm_fuse_options fuse = {.class_count = self->classes.count,
+                                .nms = first->box_nms_thresh,
+                                .agnostic = self->agnostic,
+                                .limit = (size_t)first->box_detections_per_img};
+  fm_status status = FM_OK;
+  int done = 0;
+  for (; status >= 0 && done < self->member_count; ++done)
+    status = fm_detector_detect(context->detectors[done], &inputs[done], 1, &lists[done]);
+  if (status >= 0)
+    status = fm_fuse_detections(&fuse, lists, (size_t)done, out);
+  for (int i = 0; i < done; ++i)
+    fm_detections_release(&lists[i]);
+  return status;
+}
+
+fm_status fm_predictor_detect(fm_predictor *predictor, const fm_input *inputs, fm_detections *out) {
+  *out = (fm_detections){0};
+  predictor_context *context;
+  FM_TRY(predictor_take(predictor, &context));
+  const fm_status status = predictor_run(predictor, context, inputs, out);
+  predictor_give_back(predictor, context);
+  return status;
+}
