@@ -1,9 +1,16 @@
-// Facemask: find faces and say whether each wears a mask. Link with -lfacemask (pkg-config facemask).
+// Facemask: find faces and say whether each wears a mask. Link with -lfacemask (pkg-config
+// facemask).
 #ifndef FACEMASK_H
 #define FACEMASK_H
 
 #include <stddef.h>
 #include <stdint.h>
+
+#ifdef __GNUC__
+#define FACEMASK_API __attribute__((visibility("default")))
+#else
+#define FACEMASK_API
+#endif
 
 #ifdef __cplusplus
 extern "C" {
@@ -19,25 +26,30 @@ typedef struct facemask_face {
 } facemask_face;
 
 typedef struct facemask_options {
-  int threads;           // 0: all processors this process may use
+  int threads;           // of one call of facemask_detect; 0: all processors this process may use
   float score_threshold; // 0: 0.5
   float nms_threshold;   // 0: 0.5
 } facemask_options;
 
-// Opens a weights file written by facemask. options may be NULL. 0, or negative: facemask_error_message tells why.
-int facemask_open(facemask_model **model, const char *weights_path, const facemask_options *options);
-void facemask_close(facemask_model *model);
-int facemask_class_count(const facemask_model *model);
-const char *facemask_class_name(const facemask_model *model, int label); // NULL when there is no such label
+// Opens a weights file written by facemask. options may be NULL. 0, or negative:
+// facemask_error_message tells why.
+FACEMASK_API int facemask_open(facemask_model **model, const char *weights_path,
+                               const facemask_options *options);
+// No call of facemask_detect on it may be under way. NULL is fine.
+FACEMASK_API void facemask_close(facemask_model *model);
+FACEMASK_API int facemask_class_count(const facemask_model *model);
+// NULL when there is no such label.
+FACEMASK_API const char *facemask_class_name(const facemask_model *model, int label);
 
-// Finds faces in 8-bit RGB pixels, `stride` bytes from row to row. *faces has *count entries by falling score; facemask_free_faces it.
-int facemask_detect(facemask_model *model, const uint8_t *rgb, int width, int height, size_t stride,
-                    facemask_face **faces, size_t *count);
-void facemask_free_faces(facemask_face *faces);
+// Finds faces in 8-bit RGB pixels, `stride` bytes from row to row. *faces has *count entries by
+// falling score; facemask_free_faces it. 0, or negative as above: then *faces is NULL.
+FACEMASK_API int facemask_detect(facemask_model *model, const uint8_t *rgb, int width, int height,
+                                 size_t stride, facemask_face **faces, size_t *count);
+FACEMASK_API void facemask_free_faces(facemask_face *faces);
 
 // The last failure of this thread in words.
-const char *facemask_error_message(void);
-const char *facemask_version(void);
+FACEMASK_API const char *facemask_error_message(void);
+FACEMASK_API const char *facemask_version(void);
 
 #ifdef __cplusplus
 }

@@ -1,0 +1,33 @@
+// Finds faces in a PNG file.
+//   cc detect_faces.c -o detect_faces $(pkg-config --cflags --libs facemask libpng)
+//   ./detect_faces WEIGHTS.safetensors PICTURE.png
+#include <facemask.h>
+#include <png.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+int main(int argc, char **argv) {
+  if (argc != 3)
+    return fprintf(stderr, "usage: detect_faces WEIGHTS PICTURE.png\n"), 2;
+  png_image png = {.version = PNG_IMAGE_VERSION};
+  png_image_begin_read_from_file(&png, argv[2]);
+  png.format = PNG_FORMAT_RGB;
+  unsigned char *rgb = malloc(PNG_IMAGE_SIZE(png));
+  if (!rgb || !png_image_finish_read(&png, NULL, rgb, 0, NULL))
+    return fprintf(stderr, "%s: %s\n", argv[2], png.message), 1;
+
+  facemask_model *model;
+  facemask_face *faces;
+  size_t count;
+  if (facemask_open(&model, argv[1], NULL) < 0 ||
+      facemask_detect(model, rgb, (int)png.width, (int)png.height, 3 * (size_t)png.width, &faces,
+                      &count) < 0)
+    return fprintf(stderr, "%s\n", facemask_error_message()), 1;
+  for (size_t i = 0; i < count; ++i)
+    printf("%s %.3f: %.1f %.1f %.1f %.1f\n", facemask_class_name(model, faces[i].label),
+           faces[i].score, faces[i].x1, faces[i].y1, faces[i].x2, faces[i].y2);
+  facemask_free_faces(faces);
+  facemask_close(model);
+  free(rgb);
+  return 0;
+}

@@ -1,0 +1,32 @@
+// Writes random weights for the tests of programs: make_weights FILE [SEED]. A model of the three
+// Kaggle classes that takes nearly everything for with_mask, so that there is something to find.
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "detect/detector.h"
+#include "detect/weights.h"
+
+static fm_status make(const char *path, uint64_t seed) {
+  static const char *const names[] = {"without_mask", "with_mask", "mask_weared_incorrect"};
+  fm_model_config config;
+  fm_model_config_preset(&config, FM_ARCH_MOBILENET_V3_LARGE_320_FPN);
+  const fm_detector_options options = {
+      .config = &config, .class_count = 3, .precision = FM_F32, .seed = seed};
+  fm_detector *detector;
+  FM_TRY(fm_detector_new(&detector, &options));
+  static const float bias[] = {0, 0, 4, 0}; // background and the classes
+  fm_params *params = fm_detector_params(detector);
+  fm_params_set(params, fm_params_find(params, "roi_heads.box_predictor.cls_score.bias"), bias);
+  const fm_status status = fm_weights_save(detector, path, names, 3, false);
+  fm_detector_free(detector);
+  return status;
+}
+
+int main(int argc, char **argv) {
+  if (argc < 2)
+    return 2;
+  if (make(argv[1], argc > 2 ? strtoull(argv[2], NULL, 10) : 1) == FM_OK)
+    return 0;
+  fprintf(stderr, "make_weights: %s\n", fm_error_message());
+  return 1;
+}

@@ -1,0 +1,210 @@
+// The shared library through its header alone. Weights: the file in $FACEMASK_TEST_WEIGHTS.
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <math.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "facemask.h"
+
+enum { THREADS = 4, ROUNDS = 3, PICTURES = 3 };
+
+// A low threshold, since random weights are sure of nothing.
+static const facemask_options options = {.threads = 1, .score_threshold = 0.01f};
+static const int widths[PICTURES] = {320, 200, 257}, heights[PICTURES] = {240, 300, 131};
+static uint8_t *pictures[PICTURES];
+
+static const char *weights(void) {
+  const char *path = getenv("FACEMASK_TEST_WEIGHTS");
+  assert_non_null(path);
+  return path;
+}
+
+static int make_pictures(void **state) {
+  (void)state;
+  uint32_t noise = 1;
+  for (int p = 0; p < PICTURES; ++p) {
+    const size_t bytes = (size_t)widths[p] * (size_t)heights[p] * 3;
+    pictures[p] = malloc(bytes);
+    if (!pictures[p])
+      return 1;
+    for (size_t i = 0; i < bytes; ++i) {
+      noise = noise * 1664525u + 1013904223u;
+      pictures[p][i] = (uint8_t)(i / 97 + (noise >> 27));
+    }
+  }
+  return 0;
+}
+
+static int free_pictures(void **state) {
+  (void)state;
+  for (int p = 0; p < PICTURES; ++p)
+    free(pictures[p]);
+  return 0;
+}
+
+static facemask_model *open_model(void) {
+  facemask_model *model;
+  if (facemask_open(&model, weights(), &options) < 0)
+    fail_msg("%s", facemask_error_message());
+  return model;
+}
+
+static void a_model_tells_its_classes(void **state) {
+  (void)state;
+  facemask_model *model = open_model();
+  assert_int_equal(facemask_class_count(model), 3);
+  assert_string_equal(facemask_class_name(model, 1), "without_mask");
+  assert_string_equal(facemask_class_name(model, 3), "mask_weared_incorrect");
+  assert_null(facemask_class_name(model, 0));
+  assert_null(facemask_class_name(model, 4));
+  facemask_close(model);
+}
+
+static void faces_come_by_falling_score_inside_the_picture(void **state) {
+  (void)state;
+  facemask_model *model = open_model();
+  facemask_face *faces;
+  size_t count;
+  assert_int_equal(facemask_detect(model, pictures[0], 320, 240, 960, &faces, &count), 0);
+  assert_true(count > 0);
+  for (size_t i = 0; i < count; ++i) {
+    assert_true(i == 0 || faces[i].score <= faces[i - 1].score);
+    assert_true(faces[i].x1 >= 0 && faces[i].x1 <= faces[i].x2 && faces[i].x2 <= 320);
+    assert_true(faces[i].y1 >= 0 && faces[i].y1 <= faces[i].y2 && faces[i].y2 <= 240);
+    assert_true(faces[i].label >= 1 && faces[i].label <= 3);
+  }
+  facemask_free_faces(faces);
+  facemask_close(model);
+}
+
+static void a_stride_passes_over_what_is_between_the_rows(void **state) {
+  (void)state;
+  facemask_model *model = open_model();
+  uint8_t *wide = malloc(240 * 1000);
+  assert_non_null(wide);
+  memset(wide, 0xaa, 240 * 1000);
+  for (size_t y = 0; y < 240; ++y)
+    memcpy(wide + y * 1000, pictures[0] + y * 960, 960);
+  facemask_face *tight_faces, *wide_faces;
+  size_t tight_count, wide_count;
+  assert_int_equal(facemask_detect(model, pictures[0], 320, 240, 960, &tight_faces, &tight_count),
+                   0);
+  assert_int_equal(facemask_detect(model, wide, 320, 240, 1000, &wide_faces, &wide_count), 0);
+  assert_int_equal(tight_count, wide_count);
+  assert_memory_equal(tight_faces, wide_faces, tight_count * sizeof *tight_faces);
+  facemask_free_faces(tight_faces);
+  facemask_free_faces(wide_faces);
+  facemask_close(model);
+  free(wide);
+}
+
+// What one thread found, and what was expected.
+typedef struct worker {
+  pthread_t thread;
+  facemask_model *model;
+  facemask_face *expected[PICTURES];
+  size_t expected_count[PICTURES];
+  int first, differing;
+} worker;
+
+static void *work(void *user) {
+  worker *self = user;
+  for (int i = 0; i < ROUNDS * PICTURES; ++i) {
+    const int p = (self->first + i) % PICTURES;
+    facemask_face *faces;
+    size_t count;
+    const int status = facemask_detect(self->model, pictures[p], widths[p], heights[p],
+                                       (size_t)widths[p] * 3, &faces, &count);
+    if (status < 0 || count != self->expected_count[p] ||
+        memcmp(faces, self->expected[p], count * sizeof *faces) != 0)
+      ++self->differing;
+    facemask_free_faces(faces);
+  }
+  return NULL;
+}
+
+static void threads_at_once_find_what_one_finds(void **state) {
+  (void)state;
+  facemask_model *model = open_model();
+  worker workers[THREADS] = {{.model = model}};
+  for (int p = 0; p < PICTURES; ++p)
+    assert_int_equal(facemask_detect(model, pictures[p], widths[p], heights[p],
+                                     (size_t)widths[p] * 3, &workers[0].expected[p],
+                                     &workers[0].expected_count[p]),
+                     0);
+  facemask_close(model);
+  // A model opened anew: the threads meet while its detectors are made.
+  workers[0].model = open_model();
+  for (int t = 0; t < THREADS; ++t) {
+    workers[t] = workers[0];
+    workers[t].first = t;
+    assert_int_equal(pthread_create(&workers[t].thread, NULL, work, &workers[t]), 0);
+  }
+  for (int t = 0; t < THREADS; ++t)
+    assert_int_equal(pthread_join(workers[t].thread, NULL), 0);
+  for (int t = 0; t < THREADS; ++t)
+    assert_int_equal(workers[t].differing, 0);
+  for (int p = 0; p < PICTURES; ++p)
+    facemask_free_faces(workers[0].expected[p]);
+  facemask_close(workers[0].model);
+}
+
+static void a_wrong_call_is_answered_with_words(void **state) {
+  (void)state;
+  facemask_model *model = NULL;
+  assert_true(facemask_open(&model, "/nowhere.safetensors", NULL) < 0);
+  assert_null(model);
+  assert_non_null(strstr(facemask_error_message(), "/nowhere.safetensors"));
+  assert_true(facemask_open(NULL, weights(), NULL) < 0);
+  assert_true(facemask_open(&model, NULL, NULL) < 0);
+  static const facemask_options bad[] = {
+      {.threads = -1}, {.score_threshold = 1.5f}, {.nms_threshold = -0.1f}, {.nms_threshold = NAN}};
+  for (size_t i = 0; i < sizeof bad / sizeof *bad; ++i)
+    assert_true(facemask_open(&model, weights(), &bad[i]) < 0);
+  model = open_model();
+  facemask_face *faces;
+  size_t count;
+  assert_true(facemask_detect(model, pictures[0], 0, 240, 960, &faces, &count) < 0);
+  assert_null(faces);
+  assert_true(facemask_detect(model, pictures[0], 320, -1, 960, &faces, &count) < 0);
+  assert_true(facemask_detect(model, pictures[0], 320, 240, 959, &faces, &count) < 0);
+  assert_non_null(strstr(facemask_error_message(), "959"));
+  assert_true(facemask_detect(model, pictures[0], INT32_MAX, INT32_MAX, SIZE_MAX, &faces, &count) <
+              0);
+  assert_true(facemask_detect(model, NULL, 320, 240, 960, &faces, &count) < 0);
+  assert_true(facemask_detect(NULL, pictures[0], 320, 240, 960, &faces, &count) < 0);
+  assert_true(facemask_detect(model, pictures[0], 320, 240, 960, NULL, &count) < 0);
+  facemask_close(model);
+  facemask_close(NULL);
+}
+
+static void a_message_belongs_to_its_thread(void **state) {
+  (void)state;
+  facemask_model *model;
+  assert_true(facemask_open(&model, "/mine", NULL) < 0);
+  pthread_t thread;
+  worker other = {.model = NULL};
+  assert_int_equal(pthread_create(&thread, NULL, work, &other), 0);
+  assert_int_equal(pthread_join(thread, NULL), 0);
+  assert_int_equal(other.differing, ROUNDS * PICTURES);
+  assert_non_null(strstr(facemask_error_message(), "/mine"));
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(a_model_tells_its_classes),
+      cmocka_unit_test(faces_come_by_falling_score_inside_the_picture),
+      cmocka_unit_test(a_stride_passes_over_what_is_between_the_rows),
+      cmocka_unit_test(threads_at_once_find_what_one_finds),
+      cmocka_unit_test(a_wrong_call_is_answered_with_words),
+      cmocka_unit_test(a_message_belongs_to_its_thread),
+  };
+  return cmocka_run_group_tests(tests, make_pictures, free_pictures);
+}
