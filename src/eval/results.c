@@ -8,8 +8,6 @@
 
 #include "base/file.h"
 
-enum { RESULTS_BYTES_MAX = 1 << 30 };
-
 fm_status fm_eval_subset_truths(const fm_eval_subset *subset, fm_eval_boxes *boxes) {
   for (size_t i = 0; i < subset->count; ++i)
     FM_TRY(fm_eval_boxes_add_sample(boxes, (int64_t)i,
@@ -103,30 +101,68 @@ static fm_status results_read_entry(const results_reader *reader, size_t entry, 
   return fm_eval_boxes_add_result(boxes, &result);
 }
 
-static fm_status results_parse(json_t **out, const char *path) {
-  fm_bytes bytes;
-  FM_TRY(fm_file_read(&bytes, path, RESULTS_BYTES_MAX));
+// The list is read entry by entry, so that memory holds one entry of a file of any size.
+typedef struct results_text {
+  const char *text;
+  size_t size, at;
+} results_text;
+
+static void results_skip_space(results_text *text) {
+  static const char spaces[] = " \t\r\n";
+  while (text->at < text->size && memchr(spaces, text->text[text->at], sizeof spaces - 1))
+    ++text->at;
+}
+
+// Passes over white space and, when it comes next, over `wanted`.
+static bool results_take(results_text *text, char wanted) {
+  results_skip_space(text);
+  if (text->at == text->size || text->text[text->at] != wanted)
+    return false;
+  ++text->at;
+  return true;
+}
+
+static fm_status results_read_next(const results_reader *reader, size_t entry, results_text *text,
+                                   fm_eval_boxes *boxes) {
   json_error_t error;
-  *out = json_loadb((const char *)bytes.data, bytes.size, 0, &error);
-  free(bytes.data);
-  if (!*out)
-    return fm_fail(FM_ERR_FORMAT, "%s:%d: %s", path, error.line, error.text);
-  if (!json_is_array(*out)) {
-    json_decref(*out);
-    return fm_fail(FM_ERR_FORMAT, "%s: not a list of detections", path);
+  json_t *item = json_loadb(text->text + text->at, text->size - text->at,
+                            JSON_DISABLE_EOF_CHECK | JSON_DECODE_ANY, &error);
+  if (!item)
+    return fm_fail(FM_ERR_FORMAT, "%s: entry %zu: %s", reader->path, entry, error.text);
+  text->at += (size_t)error.position; // the bytes it took
+  const fm_status status = results_read_entry(reader, entry, item, boxes);
+  json_decref(item);
+  return status;
+}
+
+static fm_status results_read_list(const results_reader *reader, results_text *text,
+                                   fm_eval_boxes *boxes) {
+  if (!results_take(text, '['))
+    return fm_fail(FM_ERR_FORMAT, "%s: not a list of detections", reader->path);
+  bool more = !results_take(text, ']');
+  for (size_t entry = 0; more; ++entry) {
+    FM_TRY(results_read_next(reader, entry, text, boxes));
+    more = results_take(text, ',');
+    if (!more && !results_take(text, ']'))
+      return fm_fail(FM_ERR_FORMAT, "%s: behind entry %zu: neither , nor ]", reader->path, entry);
   }
+  results_skip_space(text);
+  if (text->at < text->size)
+    return fm_fail(FM_ERR_FORMAT, "%s: %zu bytes behind the list", reader->path,
+                   text->size - text->at);
   return FM_OK;
 }
 
 fm_status fm_results_read(fm_eval_boxes *boxes, const fm_eval_subset *subset, const char *path) {
   results_reader reader = {.subset = subset, .path = path};
-  json_t *list;
-  FM_TRY(results_parse(&list, path));
+  fm_mapping mapping;
+  FM_TRY(fm_mapping_open(&mapping, path));
+  results_text text = {(const char *)mapping.data, mapping.size, 0};
   fm_status status = results_places(&reader);
-  for (size_t i = 0; status == FM_OK && i < json_array_size(list); ++i)
-    status = results_read_entry(&reader, i, json_array_get(list, i), boxes);
+  if (status == FM_OK)
+    status = results_read_list(&reader, &text, boxes);
   free(reader.places);
-  json_decref(list);
+  fm_mapping_release(&mapping);
   return status;
 }
 

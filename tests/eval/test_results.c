@@ -140,7 +140,13 @@ static void entries_that_make_no_sense_are_named(void **state) {
   (void)state;
   static const char *const cases[][2] = {
       {"{}", "not a list"},
-      {"[", "bad.json:1"},
+      {"", "not a list"},
+      {"[", "entry 0"},
+      {"[{]", "entry 0"},
+      {"[{\"image_id\":1,\"category_id\":1,\"bbox\":[1,2,3,4],\"score\":1}", "neither , nor ]"},
+      {"[{\"image_id\":1,\"category_id\":1,\"bbox\":[1,2,3,4],\"score\":1},]", "entry 1"},
+      {"[{\"image_id\":1,\"category_id\":1,\"bbox\":[1,2,3,4],\"score\":1}] x", "1 bytes behind"},
+      {"[] []", "2 bytes behind"},
       {"[1]", "entry 0: not a map"},
       {"[{\"category_id\":1,\"bbox\":[1,2,3,4],\"score\":1}]", "image_id"},
       {"[{\"image_id\":4,\"category_id\":1,\"bbox\":[1,2,3,4],\"score\":1}]",
