@@ -1,0 +1,150 @@
+#!/usr/bin/python3
+"""The verbs detect and evaluate, from words to files and exit status.
+
+    run_model.py FACEMASK WEIGHTS
+
+WEIGHTS may be random ones; the checks ask for form and consistency, not for good boxes."""
+
+import json
+import shutil
+import subprocess
+import sys
+import tempfile
+import xml.etree.ElementTree
+from pathlib import Path
+
+FACEMASK, WEIGHTS = sys.argv[1:]
+KEYS = ["mAP", "mAP50", "mAP75", "mAP_small", "mAP_medium", "mAP_large", "AR1", "AR10", "AR100", "per_iou", "per_class", "images"]
+failures = 0
+
+
+def check(condition, text):
+    global failures
+    failures += not condition
+    print(("ok      " if condition else "FAILED  ") + text, flush=True)
+
+
+def run(*words, **options):
+    return subprocess.run([FACEMASK, *map(str, words)], capture_output=True, **options)
+
+
+def detect(*words, **options):
+    return run("detect", *words, "--weights", WEIGHTS, **options)
+
+
+def check_fails(done, code, words, text):
+    error = done.stderr.decode()
+    check(done.returncode == code and words in error, f"{text}: {done.returncode} {error.strip()[-200:]!r}")
+
+
+def check_detect(folder, pictures):
+    plain = folder / "plain"
+    plain.mkdir()
+    for at, name in enumerate("ab"):
+        shutil.copy(pictures[at], plain / f"{name}.png")
+    found = json.loads(detect(plain, "--json").stdout)
+    check([Path(p["image"]).name for p in found] == ["a.png", "b.png"], "a folder's pictures come by name")
+    check(all(set(p) == {"image", "width", "height", "detections", "seconds"} for p in found), "the keys of a picture")
+    faces = [d for p in found for d in p["detections"]]
+    check(len(faces) > 0 and all(set(d) == {"class", "label", "score", "box"} for d in faces), "the keys of a face")
+    check(all(d["score"] >= 0.5 for d in faces), "no face below the score of 0.5")
+    low = json.loads(detect(plain, "--json", "--score", 0.05).stdout)
+    check(sum(len(p["detections"]) for p in low) >= len(faces), "a lower score leaves no fewer faces")
+
+    def boxes(output):
+        return [p["detections"] for p in json.loads(output)]
+
+    glob = detect(f"{plain}/*.png", "--json").stdout
+    check(boxes(glob) == [p["detections"] for p in found], "a glob finds what the folder finds")
+    stdin = detect("-", "--json", input=(plain / "a.png").read_bytes()).stdout
+    check(boxes(stdin) == [found[0]["detections"]], "standard input finds what the file finds")
+    twice = detect(plain / "b.png", "--weights", WEIGHTS, "--json").stdout
+    check(boxes(twice) == [found[1]["detections"]], "an ensemble of a model and itself finds what the model finds")
+
+    out = folder / "out"
+    done = detect(plain, "--out", out, "--format", "voc")
+    check(done.returncode == 0 and sorted(p.name for p in out.iterdir()) == ["a.png", "annotations", "b.png", "detections.json"],
+          "--out holds the drawn pictures and the annotations")
+    check(boxes((out / "detections.json").read_text()) == [p["detections"] for p in found], "detections.json is the result")
+    root = xml.etree.ElementTree.parse(out / "annotations/a.xml").getroot()
+    check(len(root.findall("object")) == len(found[0]["detections"]), "VOC has as many faces")
+    coco = json.loads(detect(plain, "--format", "coco").stdout)
+    check(len(coco["annotations"]) == len(faces), "COCO has as many faces")
+    detect(plain, "--out", out, "--format", "yolo")
+    check(len((out / "labels/a.txt").read_text().splitlines()) == len(found[0]["detections"]), "YOLO has as many faces")
+
+    (plain / "broken.png").write_bytes((plain / "a.png").read_bytes()[:500])
+    done = detect(plain, plain / "gone.png", "--json")
+    lines = done.stderr.decode().splitlines()
+    check(done.returncode == 1 and len(json.loads(done.stdout)) == 2, "broken pictures do not stop the others")
+    for name in ("broken.png", "gone.png"):
+        check(sum(name in line for line in lines) == 1, f"one line names {name}")
+    check_fails(detect("clip.mp4"), 1, "not supported in this build", "a video")
+    check_fails(run("detect", plain, "--weights", folder / "none"), 1, str(folder / "none"), "missing weights")
+    check_fails(detect(plain, "--format", "cocco"), 2, "coco", "an unknown format")
+    check_fails(detect(plain, "--format", "yolo"), 2, "--out", "a file a picture without a folder")
+    check_fails(detect(plain, "--score", "1.5"), 2, "--score", "a score above 1")
+    check_fails(run("detect"), 2, "usage", "no picture")
+
+
+def check_evaluate(folder, data):
+    split, out = folder / "split.json", folder / "evaluation"
+    run("split", data, "--folds", 2, "--out", split)
+    names = json.loads(split.read_text())
+
+    def evaluate(*words):
+        return run("evaluate", data, *words)
+
+    done = evaluate("--weights", WEIGHTS, "--json", "--out", out)
+    metrics = json.loads(done.stdout)
+    check(done.returncode == 0 and list(metrics) == KEYS, "the keys of the measure")
+    check(metrics == json.loads((out / "metrics.json").read_text()), "metrics.json is the result")
+    check(len(metrics["per_iou"]) == 10 and [c["name"] for c in metrics["per_class"]] ==
+          ["without_mask", "with_mask", "mask_weared_incorrect"], "ten thresholds, three classes")
+    again = json.loads(evaluate("--predictions", out / "predictions.json", "--json").stdout)
+    check(again == metrics, "measuring predictions.json gives the same figures")
+    first = (out / "predictions.json").read_bytes()
+    evaluate("--weights", WEIGHTS, "--out", out)
+    check((out / "predictions.json").read_bytes() == first, "a second run writes the same bytes")
+    predictions = json.loads(first)
+    low = min(p["score"] for p in predictions)
+    check(0.05 <= low < 0.5, f"a low score threshold is used: {low}")
+    for words, expected in (((), len(names["test"])), (("--subset", "train"), len(names["train"])),
+                            (("--fold", 2), len(names["folds"][1]["valid"])),
+                            (("--subset", "train", "--fold", 1), len(names["train"]) - len(names["folds"][0]["valid"]))):
+        part = json.loads(evaluate("--weights", WEIGHTS, "--split", split, "--json", *words).stdout)
+        check(part["images"] == expected, f"{' '.join(map(str, words)) or 'test'}: {expected} pictures")
+    perfect = folder / "perfect.json"
+    perfect.write_text(json.dumps(truth(data)))
+    best = json.loads(evaluate("--predictions", perfect, "--json").stdout)
+    check(abs(best["mAP"] - 1) < 1e-9 and best["mAP"] >= metrics["mAP"], "the truth itself measures 1")
+    perfect.write_text("[]")
+    check(json.loads(evaluate("--predictions", perfect, "--json").stdout)["mAP"] == 0, "nothing found measures 0")
+    check_fails(evaluate("--predictions", folder / "none.json"), 1, "none.json", "missing predictions")
+    check_fails(evaluate("--weights", WEIGHTS, "--subset", "test"), 2, "--split", "a part without a split")
+    check_fails(evaluate("--weights", WEIGHTS, "--split", split, "--fold", 3), 2, "--fold 3", "a fold too many")
+
+
+def truth(data):
+    entries = []
+    for path in sorted((data / "annotations").iterdir()):
+        for face in xml.etree.ElementTree.parse(path).getroot().findall("object"):
+            x1, y1, x2, y2 = (float(face.find("bndbox").find(k).text) for k in ("xmin", "ymin", "xmax", "ymax"))
+            label = ["without_mask", "with_mask", "mask_weared_incorrect"].index(face.find("name").text) + 1
+            entries.append({"image_id": 0, "file_name": path.stem + ".png", "category_id": label,
+                            "bbox": [x1, y1, x2 - x1, y2 - y1], "score": 1})
+    return entries
+
+
+def main():
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        data = folder / "data"
+        run("synth", "--count", 12, "--seed", 3, "--out", data)
+        check_detect(folder, sorted((data / "images").iterdir()))
+        check_evaluate(folder, data)
+    print(f"{failures} failures")
+    sys.exit(failures > 0)
+
+
+main()
