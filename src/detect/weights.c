@@ -1,0 +1,388 @@
+// Weights files: what they say of themselves, comparing their tensors with a detector's parameters,
+// loading and saving. The bytes are format/safetensors.c's.
+#include "detect/weights.h"
+
+#include <jansson.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "format/safetensors.h"
+
+// Metadata keys: the options of fm_model_options as YAML, and the class names as a JSON list.
+#define WEIGHTS_CONFIG "config"
+#define WEIGHTS_CLASSES "classes"
+// The layers whose first dimension follows the number of classes.
+#define WEIGHTS_PREDICTOR "roi_heads.box_predictor."
+// A counter that torch's BatchNorm keeps and no layer here reads; older files lack it, and frozen
+// norms have none.
+#define WEIGHTS_TRACKED ".num_batches_tracked"
+
+enum {
+  WEIGHTS_CLASSES_MAX = 1000,
+  WEIGHTS_SHAPE_BYTES = 160,
+  WEIGHTS_AVERAGE_SLOT = 2, // of fm_params_get_moment
+};
+
+// --- what a file says of itself
+
+void fm_weights_info_release(fm_weights_info *info) {
+  for (int i = 0; i < info->class_count; i++)
+    free(info->class_names[i]);
+  free(info->class_names);
+  *info = (fm_weights_info){0};
+}
+
+// Twice: the first time for the architecture, whose preset stands where the file says nothing.
+static fm_status weights_parse_config(fm_model_config *config, const char *text) {
+  fm_model_config_preset(config, FM_ARCH_RESNET50_FPN);
+  FM_TRY(fm_options_parse_yaml(fm_model_options, config, text, "configuration", NULL, NULL));
+  fm_model_config_preset(config, (fm_arch)config->arch);
+  FM_TRY(fm_options_parse_yaml(fm_model_options, config, text, "configuration", NULL, NULL));
+  return fm_model_config_check(config);
+}
+
+static fm_status weights_read_config(fm_weights_info *info, const char *text, const char *path) {
+  const fm_status status = weights_parse_config(&info->config, text);
+  if (status == FM_ERR_MEMORY)
+    return status;
+  // The mistake is the file's, not a word of the call.
+  if (status < 0)
+    return fm_fail_within(FM_ERR_FORMAT, "%s", path);
+  info->has_config = true;
+  return FM_OK;
+}
+
+static fm_status weights_fill_classes(fm_weights_info *info, const json_t *list, const char *path) {
+  const size_t count = json_array_size(list);
+  if (count < 1 || count > WEIGHTS_CLASSES_MAX)
+    return fm_fail(FM_ERR_FORMAT, "%s: the class names in the file are no list of 1 to %d", path,
+                   WEIGHTS_CLASSES_MAX);
+  info->class_names = calloc(count, sizeof *info->class_names);
+  FM_CHECK_ALLOC(info->class_names);
+  for (size_t i = 0; i < count; i++) {
+    const char *name = json_string_value(json_array_get(list, i));
+    if (!name || !*name)
+      return fm_fail(FM_ERR_FORMAT, "%s: class %zu in the file has no name", path, i + 1);
+    info->class_names[i] = strdup(name);
+    FM_CHECK_ALLOC(info->class_names[i]);
+    info->class_count++;
+  }
+  return FM_OK;
+}
+
+static fm_status weights_read_classes(fm_weights_info *info, const char *text, const char *path) {
+  json_t *list = json_loads(text, 0, NULL);
+  const fm_status status = weights_fill_classes(info, list, path);
+  json_decref(list);
+  return status;
+}
+
+fm_status fm_weights_info_read(fm_weights_info *out, const char *path) {
+  *out = (fm_weights_info){0};
+  fm_safetensors *file;
+  FM_TRY(fm_safetensors_open(&file, path));
+  const char *config = fm_safetensors_metadata(file, WEIGHTS_CONFIG);
+  const char *classes = fm_safetensors_metadata(file, WEIGHTS_CLASSES);
+  fm_status status = FM_OK;
+  if (config)
+    status = weights_read_config(out, config, path);
+  if (classes && status >= 0)
+    status = weights_read_classes(out, classes, path);
+  fm_safetensors_free(file);
+  if (status < 0)
+    fm_weights_info_release(out);
+  return status;
+}
+
+// --- loading
+
+static bool weights_ends_with(const char *text, const char *end) {
+  const size_t length = strlen(text), wanted = strlen(end);
+  return length >= wanted && strcmp(text + length - wanted, end) == 0;
+}
+
+static bool weights_in_predictor(const char *name) {
+  return strncmp(name, WEIGHTS_PREDICTOR, sizeof WEIGHTS_PREDICTOR - 1) == 0;
+}
+
+// torchvision's names from before 0.13, which its published COCO files still carry: the layers of
+// the pyramid (FeaturePyramidNetwork, version 1) and of the RPN's head (RPNHead, version 1) had no
+// ".0" of a sequence. False for any other name.
+static bool weights_rename_old(char out[FM_PARAM_NAME_BYTES], const char *name) {
+  static const struct {
+    const char *layer, *inserted;
+  } old[] = {{"backbone.fpn.inner_blocks.", ".0"},
+             {"backbone.fpn.layer_blocks.", ".0"},
+             {"rpn.head.conv", ".0.0"}};
+  const char *last = strrchr(name, '.');
+  for (size_t i = 0; last && i < sizeof old / sizeof *old; i++)
+    if (strncmp(name, old[i].layer, strlen(old[i].layer)) == 0)
+      return snprintf(out, FM_PARAM_NAME_BYTES, "%.*s%s%s", (int)(last - name), name,
+                      old[i].inserted, last) < FM_PARAM_NAME_BYTES;
+  return false;
+}
+
+// The tensor of each parameter, NULL where the file has none; and what is left over.
+typedef struct weights_match {
+  const char *path;
+  fm_params *params;
+  const fm_st_tensor **tensors; // [number of parameters]
+  int found;
+} weights_match;
+
+// Writes a line a name, num_batches_tracked left out.
+typedef struct weights_list {
+  FILE *stream;
+  char *text;
+  size_t bytes, count;
+} weights_list;
+
+static fm_status weights_list_open(weights_list *list) {
+  *list = (weights_list){0};
+  list->stream = open_memstream(&list->text, &list->bytes);
+  FM_CHECK_ALLOC(list->stream);
+  return FM_OK;
+}
+
+static void weights_list_add(weights_list *list, const char *name) {
+  if (!weights_ends_with(name, WEIGHTS_TRACKED))
+    fprintf(list->stream, "%s%s", list->count++ ? "\n" : "", name);
+}
+
+static fm_status weights_list_close(weights_list *list, char **names, size_t *count) {
+  if (fclose(list->stream) != 0) {
+    free(list->text);
+    return fm_fail(FM_ERR_MEMORY, "out of memory");
+  }
+  *names = list->text;
+  *count = list->count;
+  return FM_OK;
+}
+
+static fm_status weights_match_tensors(weights_match *match, const fm_safetensors *file,
+                                       fm_weights_report *report) {
+  weights_list superfluous;
+  FM_TRY(weights_list_open(&superfluous));
+  for (size_t i = 0; i < fm_safetensors_count(file); i++) {
+    const fm_st_tensor *tensor = fm_safetensors_tensor(file, i);
+    char renamed[FM_PARAM_NAME_BYTES];
+    int id = fm_params_find(match->params, tensor->name);
+    if (id < 0 && weights_rename_old(renamed, tensor->name))
+      id = fm_params_find(match->params, renamed);
+    if (id < 0 || match->tensors[id]) {
+      weights_list_add(&superfluous, tensor->name);
+      continue;
+    }
+    match->tensors[id] = tensor;
+    match->found++;
+  }
+  return weights_list_close(&superfluous, &report->superfluous, &report->superfluous_count);
+}
+
+static fm_status weights_list_missing(const weights_match *match, fm_weights_report *report) {
+  weights_list missing;
+  FM_TRY(weights_list_open(&missing));
+  for (int id = 0; id < fm_params_count(match->params); id++)
+    if (!match->tensors[id])
+      weights_list_add(&missing, fm_params_spec(match->params, id)->name);
+  return weights_list_close(&missing, &report->missing, &report->missing_count);
+}
+
+// Whether the shapes agree from dimension `first` on.
+static bool weights_fits(const fm_st_tensor *tensor, const fm_param_spec *spec, int first) {
+  bool fits = tensor->rank == spec->rank;
+  for (int i = first; fits && i < spec->rank; i++)
+    fits = tensor->dims[i] == spec->dims[i];
+  return fits;
+}
+
+static void weights_format_shape(char *out, const int64_t *dims, int rank) {
+  size_t used = (size_t)snprintf(out, WEIGHTS_SHAPE_BYTES, "(");
+  for (int i = 0; i < rank; i++) // at most 8 numbers of 19 digits
+    used += (size_t)snprintf(out + used, WEIGHTS_SHAPE_BYTES - used, "%s%lld", i ? "," : "",
+                             (long long)dims[i]);
+  snprintf(out + used, WEIGHTS_SHAPE_BYTES - used, ")");
+}
+
+static fm_status weights_fail_shape(const fm_st_tensor *tensor, const fm_param_spec *spec,
+                                    const char *path) {
+  int64_t dims[FM_PARAM_RANK_MAX] = {0};
+  for (int i = 0; i < spec->rank; i++)
+    dims[i] = spec->dims[i];
+  char found[WEIGHTS_SHAPE_BYTES], expected[WEIGHTS_SHAPE_BYTES];
+  weights_format_shape(found, tensor->dims, tensor->rank);
+  weights_format_shape(expected, dims, spec->rank);
+  return fm_fail(FM_ERR_SHAPE, "%s: tensor %s has shape %s, the model's is %s", path, spec->name,
+                 found, expected);
+}
+
+// The predictor's tensors that differ in the number of classes alone are dropped, and with them the
+// others of the predictor.
+static fm_status weights_check_shapes(weights_match *match, fm_weights_report *report) {
+  const int count = fm_params_count(match->params);
+  for (int id = 0; id < count; id++) {
+    const fm_param_spec *spec = fm_params_spec(match->params, id);
+    const fm_st_tensor *tensor = match->tensors[id];
+    if (!tensor || weights_fits(tensor, spec, 0))
+      continue;
+    if (!weights_in_predictor(spec->name) || !weights_fits(tensor, spec, 1))
+      return weights_fail_shape(tensor, spec, match->path);
+    report->predictor_replaced = true;
+  }
+  for (int id = 0; report->predictor_replaced && id < count; id++)
+    if (weights_in_predictor(fm_params_spec(match->params, id)->name))
+      match->tensors[id] = NULL;
+  return FM_OK;
+}
+
+static fm_status weights_set(const weights_match *match, int id) {
+  const fm_st_tensor *tensor = match->tensors[id];
+  const size_t count = fm_params_elements(match->params, id);
+  float *values = malloc(count * sizeof *values);
+  FM_CHECK_ALLOC(values);
+  fm_status status = fm_st_tensor_to_f32(tensor, values);
+  for (size_t i = 0; status >= 0 && i < count; i++)
+    if (!isfinite(values[i]))
+      status = fm_fail(FM_ERR_NUMERIC, "%s: tensor %s has a value that is not finite", match->path,
+                       tensor->name);
+  if (status >= 0)
+    fm_params_set(match->params, id, values);
+  free(values);
+  return status;
+}
+
+static fm_status weights_load_file(weights_match *match, const fm_safetensors *file,
+                                   fm_weights_report *report) {
+  const int count = fm_params_count(match->params);
+  match->tensors = calloc((size_t)count + 1, sizeof *match->tensors);
+  FM_CHECK_ALLOC(match->tensors);
+  FM_TRY(weights_match_tensors(match, file, report));
+  if (match->found == 0)
+    return fm_fail(FM_ERR_FORMAT, "%s: none of its tensors has a name of the model", match->path);
+  FM_TRY(weights_list_missing(match, report));
+  // All shapes before anything is set, so that a file that does not fit changes nothing.
+  FM_TRY(weights_check_shapes(match, report));
+  for (int id = 0; id < count; id++)
+    if (match->tensors[id])
+      FM_TRY(weights_set(match, id));
+  return FM_OK;
+}
+
+fm_status fm_weights_load(fm_detector *detector, const char *path, fm_weights_report *report) {
+  *report = (fm_weights_report){0};
+  fm_safetensors *file;
+  FM_TRY(fm_safetensors_open(&file, path));
+  weights_match match = {.path = path, .params = fm_detector_params(detector)};
+  const fm_status status = weights_load_file(&match, file, report);
+  free(match.tensors);
+  fm_safetensors_free(file);
+  if (status < 0)
+    fm_weights_report_release(report);
+  return status;
+}
+
+void fm_weights_report_release(fm_weights_report *report) {
+  free(report->missing);
+  free(report->superfluous);
+  *report = (fm_weights_report){0};
+}
+
+// --- saving
+
+typedef struct weights_content {
+  fm_st_tensor *tensors; // [number of parameters]
+  float *values;         // of all of them
+  int64_t *counters;     // [number of parameters], of those that torch keeps as such
+} weights_content;
+
+static void weights_content_release(weights_content *content) {
+  free(content->tensors);
+  free(content->values);
+  free(content->counters);
+}
+
+static fm_status weights_content_allocate(weights_content *content, const fm_params *params) {
+  const size_t count = (size_t)fm_params_count(params) + 1;
+  size_t values = 1;
+  for (int id = 0; id < fm_params_count(params); id++)
+    values += fm_params_elements(params, id);
+  content->tensors = calloc(count, sizeof *content->tensors);
+  FM_CHECK_ALLOC(content->tensors);
+  content->values = malloc(values * sizeof *content->values);
+  FM_CHECK_ALLOC(content->values);
+  content->counters = calloc(count, sizeof *content->counters);
+  FM_CHECK_ALLOC(content->counters);
+  return FM_OK;
+}
+
+static void weights_content_fill(weights_content *content, const fm_params *params, bool average) {
+  float *values = content->values;
+  for (int id = 0; id < fm_params_count(params); id++) {
+    const fm_param_spec *spec = fm_params_spec(params, id);
+    const size_t elements = fm_params_elements(params, id);
+    if (average && spec->kind != FM_PARAM_FROZEN) // frozen ones have no average
+      fm_params_get_moment(params, WEIGHTS_AVERAGE_SLOT, id, values);
+    else
+      fm_params_get(params, id, values);
+    fm_st_tensor *tensor = &content->tensors[id];
+    *tensor = (fm_st_tensor){.name = spec->name,
+                             .dtype = FM_ST_F32,
+                             .rank = spec->rank,
+                             .data = values,
+                             .bytes = elements * sizeof *values};
+    for (int i = 0; i < spec->rank; i++)
+      tensor->dims[i] = spec->dims[i];
+    if (spec->rank == 0 && weights_ends_with(spec->name, WEIGHTS_TRACKED)) {
+      content->counters[id] = llroundf(values[0]);
+      tensor->dtype = FM_ST_I64;
+      tensor->data = &content->counters[id];
+      tensor->bytes = sizeof *content->counters;
+    }
+    values += elements;
+  }
+}
+
+static fm_status weights_format_config(char **out, const fm_model_config *config) {
+  size_t bytes;
+  FILE *stream = open_memstream(out, &bytes);
+  FM_CHECK_ALLOC(stream);
+  const fm_status status = fm_options_write_yaml(fm_model_options, config, stream);
+  if (fclose(stream) != 0 && status >= 0)
+    return fm_fail(FM_ERR_MEMORY, "out of memory");
+  return status;
+}
+
+static fm_status weights_format_classes(char **out, const char *const *names, int count) {
+  json_t *list = json_array();
+  for (int i = 0; i < count; i++)
+    if (json_array_append_new(list, json_string(names[i])) != 0) {
+      json_decref(list);
+      return fm_fail(FM_ERR_ARGUMENT, "class %d has no name in UTF-8", i + 1);
+    }
+  *out = json_dumps(list, JSON_COMPACT);
+  json_decref(list);
+  FM_CHECK_ALLOC(*out);
+  return FM_OK;
+}
+
+fm_status fm_weights_save(fm_detector *detector, const char *path, const char *const *class_names,
+                          int class_count, bool average) {
+  const fm_params *params = fm_detector_params(detector);
+  weights_content content = {0};
+  char *config = NULL, *classes = NULL;
+  fm_status status;
+  FM_TRY_OUT(weights_format_config(&config, fm_detector_config(detector)));
+  FM_TRY_OUT(weights_format_classes(&classes, class_names, class_count));
+  FM_TRY_OUT(weights_content_allocate(&content, params));
+  weights_content_fill(&content, params, average);
+  const fm_st_metadata metadata[] = {{WEIGHTS_CONFIG, config}, {WEIGHTS_CLASSES, classes}};
+  FM_TRY_OUT(
+      fm_safetensors_write(path, content.tensors, (size_t)fm_params_count(params), metadata, 2));
+out:
+  weights_content_release(&content);
+  free(config);
+  free(classes);
+  return status;
+}
