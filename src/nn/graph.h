@@ -47,6 +47,7 @@ typedef struct fm_conv2d_options {
   fm_norm norm;
   float norm_eps, norm_momentum; // 0 means 1e-5 and 0.1
   int out_channels, kernel, stride, padding, dilation, groups; // stride, dilation, groups: 0 means 1
+  int padding_end;       // at the bottom and the right where it differs from `padding` (TensorFlow's "same"); 0 means padding
   bool bias;
   fm_activation act;
   fm_value residual;     // none, or a value of y's shape, added before the activation

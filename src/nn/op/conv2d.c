@@ -1,6 +1,6 @@
 // Convolution: y = act(norm(conv(x, weight) + bias) + residual); x (n,IC,h,w), weight
-// (OC,IC/groups,K,K), y (n,OC,h',w') with h' = (h + 2 padding - dilation (K-1) - 1) / stride + 1.
-// Norm frozen, or any norm at inference, is folded into weight and bias.
+// (OC,IC/groups,K,K), y (n,OC,h',w') with h' = (h + padding + padding_end - dilation (K-1) - 1) /
+// stride + 1. Norm frozen, or any norm at inference, is folded into weight and bias.
 #include <stdio.h>
 #include <string.h>
 
@@ -14,13 +14,14 @@ static const conv2d_options *conv2d_options_of(const fm_node *node) {
 static fm_status conv2d_infer(const fm_node *node, const fm_shape *x, fm_shape *y) {
   const conv2d_options *o = conv2d_options_of(node);
   const int reach = o->dilation * (o->kernel - 1) + 1;
-  if (x[0].h + 2 * o->padding < reach || x[0].w + 2 * o->padding < reach)
+  const int padding = o->padding + o->padding_end;
+  if (x[0].h + padding < reach || x[0].w + padding < reach)
     return fm_fail(FM_ERR_SHAPE, "conv2d: a %d x %d input is smaller than the kernel", x[0].w,
                    x[0].h);
   y->n = x[0].n;
   y->c = o->out_channels;
-  y->h = (x[0].h + 2 * o->padding - reach) / o->stride + 1;
-  y->w = (x[0].w + 2 * o->padding - reach) / o->stride + 1;
+  y->h = (x[0].h + padding - reach) / o->stride + 1;
+  y->w = (x[0].w + padding - reach) / o->stride + 1;
   if (o->residual && (x[1].n != y->n || x[1].c != y->c || x[1].h != y->h || x[1].w != y->w))
     return fm_fail(FM_ERR_SHAPE, "conv2d: the residual is %d x %d x %d, the output %d x %d x %d",
                    x[1].c, x[1].h, x[1].w, y->c, y->h, y->w);
@@ -77,12 +78,12 @@ static fm_status conv2d_weight_desc(dnnl_memory_desc_t *out, const fm_op_context
   return FM_OK;
 }
 
-static void conv2d_geometry(const conv2d_options *o, dnnl_dims_t strides, dnnl_dims_t dilates,
-                            dnnl_dims_t padding) {
+void fm_conv2d_geometry_of(conv2d_geometry *out, const conv2d_options *o) {
   for (int i = 0; i < 2; ++i) {
-    strides[i] = o->stride;
-    dilates[i] = o->dilation - 1;
-    padding[i] = o->padding;
+    out->strides[i] = o->stride;
+    out->dilates[i] = o->dilation - 1;
+    out->padding[i] = o->padding;
+    out->padding_end[i] = o->padding_end;
   }
 }
 
@@ -95,13 +96,13 @@ static fm_status conv2d_forward_pd(dnnl_primitive_desc_t *pd, const fm_op_contex
   FM_TRY(conv2d_weight_desc(&weight, context, context->precision, false));
   const dnnl_dims_t channels = {o->out_channels};
   FM_DNNL(dnnl_memory_desc_init_by_tag(&bias, 1, channels, dnnl_f32, dnnl_a));
-  dnnl_dims_t strides, dilates, padding;
-  conv2d_geometry(o, strides, dilates, padding);
+  conv2d_geometry g;
+  fm_conv2d_geometry_of(&g, o);
   dnnl_convolution_desc_t desc;
   FM_DNNL(dnnl_dilated_convolution_forward_desc_init(
       &desc, context->purpose == FM_TRAIN ? dnnl_forward_training : dnnl_forward_inference,
-      dnnl_convolution_direct, &source, &weight, &bias, destination, strides, dilates, padding,
-      padding));
+      dnnl_convolution_direct, &source, &weight, &bias, destination, g.strides, g.dilates,
+      g.padding, g.padding_end));
   FM_DNNL(dnnl_primitive_desc_create(pd, &desc, attributes, fm_dnnl_engine(), NULL));
   return FM_OK;
 }
@@ -335,8 +336,8 @@ extern const fm_op fm_op_conv2d;
 fm_value fm_conv2d(fm_graph *graph, fm_value x, const fm_conv2d_options *options) {
   const int ic = fm_graph_channels(graph, x), groups = options->groups ? options->groups : 1;
   if (ic <= 0 || options->kernel <= 0 || options->out_channels <= 0 || ic % groups ||
-      options->out_channels % groups || options->padding < 0 || options->stride < 0 ||
-      options->act == FM_ACT_HARD_SIGMOID) {
+      options->out_channels % groups || options->padding < 0 || options->padding_end < 0 ||
+      options->stride < 0 || options->act == FM_ACT_HARD_SIGMOID) {
     fm_graph_fail(graph, "conv2d %s: %d channels in %d groups to %d channels, kernel %d",
                   options->name, ic, groups, options->out_channels, options->kernel);
     return (fm_value){0};
@@ -346,6 +347,7 @@ fm_value fm_conv2d(fm_graph *graph, fm_value x, const fm_conv2d_options *options
       .kernel = options->kernel,
       .stride = options->stride ? options->stride : 1,
       .padding = options->padding,
+      .padding_end = options->padding_end ? options->padding_end : options->padding,
       .dilation = options->dilation ? options->dilation : 1,
       .groups = groups,
       .norm = options->norm,

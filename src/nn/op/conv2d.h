@@ -9,12 +9,18 @@
 
 // Options as the node keeps them; the defaults are filled in.
 typedef struct conv2d_options {
-  int out_channels, kernel, stride, padding, dilation, groups;
+  int out_channels, kernel, stride, padding, padding_end, dilation, groups;
   fm_norm norm;
   float eps, momentum;
   fm_activation act;
   bool residual;
 } conv2d_options;
+
+// The same as oneDNN takes it, by height and width.
+typedef struct conv2d_geometry {
+  dnnl_dims_t strides, dilates, padding, padding_end;
+} conv2d_geometry;
+void fm_conv2d_geometry_of(conv2d_geometry *out, const conv2d_options *o);
 
 // Order of the node's parameters; -1 where absent.
 enum {

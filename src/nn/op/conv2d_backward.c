@@ -37,7 +37,7 @@ static fm_status backward_weight_desc(dnnl_memory_desc_t *out, const fm_op_conte
 
 typedef struct backward_geometry {
   dnnl_memory_desc_t source, destination, bias;
-  dnnl_dims_t strides, dilates, padding;
+  conv2d_geometry conv;
   dnnl_primitive_attr_t attributes;
   dnnl_primitive_desc_t hint;
 } backward_geometry;
@@ -49,18 +49,14 @@ static fm_status backward_geometry_init(backward_geometry *g, const fm_op_contex
   FM_TRY(fm_dnnl_desc(&g->destination, &context->y));
   const dnnl_dims_t channels = {o->out_channels};
   FM_DNNL(dnnl_memory_desc_init_by_tag(&g->bias, 1, channels, dnnl_f32, dnnl_a));
-  for (int i = 0; i < 2; ++i) {
-    g->strides[i] = o->stride;
-    g->dilates[i] = o->dilation - 1;
-    g->padding[i] = o->padding;
-  }
+  fm_conv2d_geometry_of(&g->conv, o);
   dnnl_memory_desc_t weight;
   FM_TRY(backward_weight_desc(&weight, context, fm_dnnl_type(context->precision),
                               dnnl_format_tag_any));
   dnnl_convolution_desc_t desc;
   FM_DNNL(dnnl_dilated_convolution_forward_desc_init(
       &desc, dnnl_forward_training, dnnl_convolution_direct, &g->source, &weight, NULL,
-      &g->destination, g->strides, g->dilates, g->padding, g->padding));
+      &g->destination, g->conv.strides, g->conv.dilates, g->conv.padding, g->conv.padding_end));
   FM_DNNL(dnnl_primitive_desc_create(&g->hint, &desc, NULL, fm_dnnl_engine(), NULL));
   return fm_dnnl_attributes(&g->attributes);
 }
@@ -79,9 +75,9 @@ static fm_status backward_prepare_data(fm_op_context *context, const backward_ge
                               dnnl_format_tag_any));
   FM_TRY(fm_dnnl_desc(&source, &context->x[0]));
   dnnl_convolution_desc_t desc;
-  FM_DNNL(dnnl_dilated_convolution_backward_data_desc_init(&desc, dnnl_convolution_direct, &source,
-                                                           &weight, &g->destination, g->strides,
-                                                           g->dilates, g->padding, g->padding));
+  FM_DNNL(dnnl_dilated_convolution_backward_data_desc_init(
+      &desc, dnnl_convolution_direct, &source, &weight, &g->destination, g->conv.strides,
+      g->conv.dilates, g->conv.padding, g->conv.padding_end));
   dnnl_primitive_desc_t pd;
   FM_DNNL(dnnl_primitive_desc_create(&pd, &desc, g->attributes, fm_dnnl_engine(), g->hint));
   const dnnl_memory_desc_t wanted = *dnnl_primitive_desc_query_md(pd, dnnl_query_weights_md, 0);
@@ -112,7 +108,7 @@ static fm_status backward_prepare_weights(fm_op_context *context, const backward
   dnnl_convolution_desc_t desc;
   FM_DNNL(dnnl_dilated_convolution_backward_weights_desc_init(
       &desc, dnnl_convolution_direct, &g->source, &any, state->trains_bias ? &g->bias : NULL,
-      &g->destination, g->strides, g->dilates, g->padding, g->padding));
+      &g->destination, g->conv.strides, g->conv.dilates, g->conv.padding, g->conv.padding_end));
   dnnl_primitive_desc_t pd;
   FM_DNNL(dnnl_primitive_desc_create(&pd, &desc, g->attributes, fm_dnnl_engine(), g->hint));
   const dnnl_memory_desc_t diff = *dnnl_primitive_desc_query_md(pd, dnnl_query_diff_weights_md, 0);

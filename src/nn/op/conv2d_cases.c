@@ -6,7 +6,7 @@
 #include "nn/op/conv2d.h"
 
 typedef struct conv2d_case {
-  int oc, kernel, stride, padding, dilation, groups;
+  int oc, kernel, stride, padding, padding_end, dilation, groups;
   bool bias, residual;
   fm_norm norm;
   fm_activation act;
@@ -21,6 +21,7 @@ static fm_value conv2d_case_build(fm_graph *graph, const fm_value *inputs, conv2
                                         .kernel = c.kernel,
                                         .stride = c.stride,
                                         .padding = c.padding,
+                                        .padding_end = c.padding_end,
                                         .dilation = c.dilation,
                                         .groups = c.groups,
                                         .bias = c.bias,
@@ -76,8 +77,9 @@ static void conv2d_case_statistics(const double *y, int n, int oc, int area, int
 static void conv2d_case_expect(const fm_shape *s, const double *const *x,
                                const double *const *params, double *y, conv2d_case c) {
   const int reach = c.dilation * (c.kernel - 1) + 1;
-  const int oh = (s->h + 2 * c.padding - reach) / c.stride + 1;
-  const int ow = (s->w + 2 * c.padding - reach) / c.stride + 1, area = oh * ow;
+  const int padding = c.padding + c.padding_end;
+  const int oh = (s->h + padding - reach) / c.stride + 1;
+  const int ow = (s->w + padding - reach) / c.stride + 1, area = oh * ow;
   for (int i = 0; i < s->n * c.oc * area; ++i) {
     const int at[4] = {i / area / c.oc, i / area % c.oc, i % area / ow, i % ow};
     y[i] = conv2d_case_pixel(s, x[0], params[CONV_WEIGHT], &c, at) +
@@ -106,33 +108,44 @@ static void conv2d_case_expect(const fm_shape *s, const double *const *x,
 // One case: its sentence, its settings, its input shapes.
 #define CONV_CASES(CASE)                                                                          \
   CASE(plain, "conv2d of 3 x 3 with bias equals the naive loop", 1,                               \
-       ((conv2d_case){24, 3, 1, 1, 1, 1, true, false, FM_NORM_NONE, FM_ACT_NONE}), {2, 19, 9, 8}) \
+       ((conv2d_case){24, 3, 1, 1, 1, 1, 1, true, false, FM_NORM_NONE, FM_ACT_NONE}),             \
+       {2, 19, 9, 8})                                                                             \
   CASE(stride, "conv2d with stride 2, padding 1 and ReLU equals the naive loop", 1,               \
-       ((conv2d_case){17, 3, 2, 1, 1, 1, true, false, FM_NORM_NONE, FM_ACT_RELU}), {2, 16, 9, 7}) \
+       ((conv2d_case){17, 3, 2, 1, 1, 1, 1, true, false, FM_NORM_NONE, FM_ACT_RELU}),             \
+       {2, 16, 9, 7})                                                                             \
   CASE(picture, "conv2d of 7 x 7 on a picture of three channels equals the naive loop", 1,        \
-       ((conv2d_case){16, 7, 2, 3, 1, 1, false, false, FM_NORM_FROZEN, FM_ACT_RELU}),             \
+       ((conv2d_case){16, 7, 2, 3, 3, 1, 1, false, false, FM_NORM_FROZEN, FM_ACT_RELU}),          \
        {1, 3, 15, 13})                                                                            \
   CASE(dilated, "conv2d with dilation 2 equals the naive loop", 1,                                \
-       ((conv2d_case){16, 3, 1, 2, 2, 1, true, false, FM_NORM_NONE, FM_ACT_NONE}), {1, 16, 9, 8}) \
+       ((conv2d_case){16, 3, 1, 2, 2, 2, 1, true, false, FM_NORM_NONE, FM_ACT_NONE}),             \
+       {1, 16, 9, 8})                                                                             \
   CASE(depthwise, "a depthwise conv2d of 5 x 5 with stride 2 and ReLU6 equals the naive loop", 1, \
-       ((conv2d_case){24, 5, 2, 2, 1, 24, true, false, FM_NORM_NONE, FM_ACT_RELU6}),              \
+       ((conv2d_case){24, 5, 2, 2, 2, 1, 24, true, false, FM_NORM_NONE, FM_ACT_RELU6}),           \
        {2, 24, 9, 8})                                                                             \
+  CASE(same, "conv2d of a picture padded at its end alone equals the naive loop", 1,              \
+       ((conv2d_case){24, 3, 2, 0, 1, 1, 1, true, false, FM_NORM_NONE, FM_ACT_RELU6}),            \
+       {2, 3, 10, 12})                                                                            \
+  CASE(same_depthwise, "a depthwise conv2d of 5 x 5 padded by 1 and 2 equals the naive loop", 1,  \
+       ((conv2d_case){24, 5, 2, 1, 2, 1, 24, true, false, FM_NORM_NONE, FM_ACT_RELU6}),           \
+       {2, 24, 10, 12})                                                                           \
   CASE(groups, "conv2d in four groups equals the naive loop", 1,                                  \
-       ((conv2d_case){64, 3, 1, 1, 1, 4, true, false, FM_NORM_NONE, FM_ACT_NONE}), {1, 64, 6, 5}) \
+       ((conv2d_case){64, 3, 1, 1, 1, 1, 4, true, false, FM_NORM_NONE, FM_ACT_NONE}),             \
+       {1, 64, 6, 5})                                                                             \
   CASE(frozen_swish, "conv2d with frozen norm and hard-swish equals the naive loop", 1,           \
-       ((conv2d_case){40, 1, 1, 0, 1, 1, false, false, FM_NORM_FROZEN, FM_ACT_HARD_SWISH}),       \
+       ((conv2d_case){40, 1, 1, 0, 0, 1, 1, false, false, FM_NORM_FROZEN, FM_ACT_HARD_SWISH}),    \
        {2, 24, 6, 5})                                                                             \
   CASE(frozen_residual, "conv2d with frozen norm, residual and ReLU equals the naive loop", 2,    \
-       ((conv2d_case){24, 1, 1, 0, 1, 1, false, true, FM_NORM_FROZEN, FM_ACT_RELU}),              \
+       ((conv2d_case){24, 1, 1, 0, 0, 1, 1, false, true, FM_NORM_FROZEN, FM_ACT_RELU}),           \
        {2, 40, 6, 5})                                                                             \
   CASE(batch, "conv2d with batch norm and ReLU equals the naive loop", 1,                         \
-       ((conv2d_case){24, 3, 1, 1, 1, 1, false, false, FM_NORM_BATCH, FM_ACT_RELU}),              \
+       ((conv2d_case){24, 3, 1, 1, 1, 1, 1, false, false, FM_NORM_BATCH, FM_ACT_RELU}),           \
        {3, 19, 6, 5})                                                                             \
   CASE(batch_swish, "a depthwise conv2d with batch norm and hard-swish equals the naive loop", 1, \
-       ((conv2d_case){24, 3, 1, 1, 1, 24, false, false, FM_NORM_BATCH, FM_ACT_HARD_SWISH}),       \
+       ((conv2d_case){24, 3, 1, 1, 1, 1, 24, false, false, FM_NORM_BATCH, FM_ACT_HARD_SWISH}),    \
        {3, 24, 6, 5})                                                                             \
   CASE(batch_residual, "conv2d with batch norm, residual and ReLU equals the naive loop", 2,      \
-       ((conv2d_case){24, 1, 1, 0, 1, 1, false, true, FM_NORM_BATCH, FM_ACT_RELU}), {2, 16, 6, 5})
+       ((conv2d_case){24, 1, 1, 0, 0, 1, 1, false, true, FM_NORM_BATCH, FM_ACT_RELU}),            \
+       {2, 16, 6, 5})
 
 #define CONV_CASE_FUNCTIONS(noun, sentence, inputs_used, settings, ...)          \
   static fm_value conv2d_build_##noun(fm_graph *graph, const fm_value *inputs) { \
