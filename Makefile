@@ -1,0 +1,50 @@
+# The commands of the README over Meson. `make help` lists them.
+BUILD ?= build
+ASAN ?= build-asan
+PREFIX ?= /usr/local
+NINJA = ninja -C $(BUILD)
+PYTHON = tools/python
+SOURCES = $(shell git ls-files '*.c' '*.h')
+SANITIZE = -Db_sanitize=address,undefined -Dc_args=-fno-sanitize-recover=all -Dbuildtype=debug -Doptimization=1
+
+all: $(BUILD)/build.ninja ## build build/facemask
+	@$(NINJA)
+
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):.*## /\1 /p' Makefile | while read -r name text; do printf '  make %-13s %s\n' "$$name" "$$text"; done
+
+$(BUILD)/build.ninja:
+	meson setup $(BUILD) --prefix $(PREFIX)
+
+$(ASAN)/build.ninja:
+	meson setup $(ASAN) $(SANITIZE)
+
+packages-%:
+	@tools/install-packages $*
+
+test: packages-test ## build and run every test
+	@$(MAKE) --no-print-directory all
+	@$(PYTHON) tools/run_tests.py $(BUILD)
+
+asan: packages-test $(ASAN)/build.ninja ## build and run the tests with the address and undefined behaviour sanitizers
+	@ninja -C $(ASAN)
+	@$(PYTHON) tools/run_tests.py $(ASAN) --no-suite parity
+
+format: ## lay out all C files by .clang-format
+	@clang-format -i $(SOURCES)
+
+check-format: packages-check ## fail when a C file is not laid out so
+	@clang-format --dry-run --Werror $(SOURCES)
+
+lint: packages-check $(BUILD)/build.ninja ## clang-tidy, and the project's own rules
+	@$(NINJA)
+	@$(PYTHON) tools/check_rules.py
+	@tools/tidy $(BUILD)
+
+install: all ## install into PREFIX, /usr/local
+	meson install -C $(BUILD) --no-rebuild
+
+clean: ## remove what building and the demo made
+	rm -rf $(BUILD) $(ASAN) demo
+
+.PHONY: all help test asan format check-format lint install clean
