@@ -1,4 +1,5 @@
-// An upright box and the sizes derived from it. Pixel edges of the picture it belongs to: x2 - x1 is the width.
+// An upright box and the sizes derived from it. Pixel edges of the picture it belongs to: x2 - x1
+// is the width.
 #ifndef FM_BASE_BOX_H
 #define FM_BASE_BOX_H
 
@@ -9,7 +10,8 @@ typedef struct fm_box {
   float x1, y1, x2, y2;
 } fm_box;
 
-// One found face. `label` is 1-based (0 is background); score in [0, 1]; box in pixels of the source picture.
+// One found face. `label` is 1-based (0 is background); score in [0, 1]; box in pixels of the
+// source picture.
 typedef struct fm_detection {
   fm_box box;
   int32_t label;

@@ -30,8 +30,9 @@ typedef struct fm_atomic_file {
   char *path, *temporary;
 } fm_atomic_file;
 FM_MUST_USE fm_status fm_atomic_file_open(fm_atomic_file *file, const char *path);
-FM_MUST_USE fm_status fm_atomic_file_commit(fm_atomic_file *file); // releases the file also when it fails
-void fm_atomic_file_discard(fm_atomic_file *file);                 // nothing of it remains
+FM_MUST_USE fm_status
+fm_atomic_file_commit(fm_atomic_file *file);       // releases the file also when it fails
+void fm_atomic_file_discard(fm_atomic_file *file); // nothing of it remains
 FM_MUST_USE fm_status fm_file_write(const char *path, const void *data, size_t size); // atomic
 
 FM_MUST_USE fm_status fm_folder_make(const char *path); // with its parents; an existing one is fine
@@ -39,7 +40,7 @@ bool fm_path_is_folder(const char *path);
 bool fm_path_exists(const char *path);
 char *fm_path_join(const char *folder, const char *name); // heap; NULL when out of memory
 const char *fm_path_name(const char *path);               // behind the last '/'
-const char *fm_path_extension(const char *path);          // "png" of "a/b.png", "" when there is none
+const char *fm_path_extension(const char *path); // "png" of "a/b.png", "" when there is none
 
 // The names (not paths) in a folder, sorted as byte strings, without "." and "..".
 typedef struct fm_name_list {

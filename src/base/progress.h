@@ -1,5 +1,6 @@
-// Progress of long work: a bar with rate, time left and a note on a terminal, plain lines (at most one in ten seconds) otherwise; on
-// standard error. The library reports through this; cli/ switches it on (it is off in the library and with --quiet).
+// Progress of long work: a bar with rate, time left and a note on a terminal, plain lines (at most
+// one in ten seconds) otherwise; on standard error. The library reports through this; cli/ switches
+// it on (it is off in the library and with --quiet).
 #ifndef FM_BASE_PROGRESS_H
 #define FM_BASE_PROGRESS_H
 
@@ -13,7 +14,8 @@ typedef struct fm_progress {
   double started, shown;
 } fm_progress;
 void fm_progress_start(fm_progress *progress, const char *label, size_t total);
-void fm_progress_step(fm_progress *progress, size_t done, const char *note_format, ...) __attribute__((format(printf, 3, 4)));
+void fm_progress_step(fm_progress *progress, size_t done, const char *note_format, ...)
+    __attribute__((format(printf, 3, 4)));
 void fm_progress_end(fm_progress *progress);
 // One line of news ("wrote …") that does not tear the bar; nothing when disabled.
 void fm_say(const char *format, ...) __attribute__((format(printf, 1, 2)));

@@ -5,7 +5,8 @@
 #include "cli/verb.h"
 
 void fm_cli_help(const fm_verb *verb);
-// Parses the words behind the verb; FM_END when help is asked for. The caller frees cli->positional.
+// Parses the words behind the verb; FM_END when help is asked for. The caller frees
+// cli->positional.
 FM_MUST_USE fm_status fm_cli_parse(fm_cli *cli, const fm_verb *verb, int argc, char **argv);
 
 #endif

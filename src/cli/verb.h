@@ -1,5 +1,5 @@
-// What a verb is to the command line: a line in verbs.def, one file cli/NAME.c, and a table of its options. No logic lives in
-// this room: options in, library call, print.
+// What a verb is to the command line: a line in verbs.def, one file cli/NAME.c, and a table of its
+// options. No logic lives in this room: options in, library call, print.
 #ifndef FM_CLI_VERB_H
 #define FM_CLI_VERB_H
 
@@ -24,24 +24,29 @@ typedef struct fm_cli {
   int threads; // already applied (omp_set_num_threads)
   const char **positional;
   int positional_count;
-  const char *option_names[FM_CLI_VALUES_MAX], *option_values[FM_CLI_VALUES_MAX]; // value "" for a switch
+  const char *option_names[FM_CLI_VALUES_MAX],
+      *option_values[FM_CLI_VALUES_MAX]; // value "" for a switch
   int option_count;
 } fm_cli;
 
 typedef struct fm_verb {
-  const char *name, *usage, *summary;    // "train", "DATA [options]", "one line"
-  const fm_cli_option *options;          // its own, ends with name NULL; the common ones are added
-  bool runs_model;                       // adds --config, --set, --precision
-  int positional_min, positional_max;    // max < 0: any number
-  fm_status (*run)(const fm_cli *cli);   // FM_ERR_ARGUMENT exits with 2, other failures with 1
+  const char *name, *usage, *summary;  // "train", "DATA [options]", "one line"
+  const fm_cli_option *options;        // its own, ends with name NULL; the common ones are added
+  bool runs_model;                     // adds --config, --set, --precision
+  int positional_min, positional_max;  // max < 0: any number
+  fm_status (*run)(const fm_cli *cli); // FM_ERR_ARGUMENT exits with 2, other failures with 1
 } fm_verb;
 
-const char *fm_cli_value(const fm_cli *cli, const char *option);        // the last one given, NULL when absent
-int fm_cli_values(const fm_cli *cli, const char *option, const char **out, int capacity); // all of them, in order
-FM_MUST_USE fm_status fm_cli_int(const fm_cli *cli, const char *option, int initial, int minimum, int maximum, int *out);
-FM_MUST_USE fm_status fm_cli_double(const fm_cli *cli, const char *option, double initial, double minimum, double maximum,
-                                    double *out);
+const char *fm_cli_value(const fm_cli *cli,
+                         const char *option); // the last one given, NULL when absent
+int fm_cli_values(const fm_cli *cli, const char *option, const char **out,
+                  int capacity); // all of them, in order
+FM_MUST_USE fm_status fm_cli_int(const fm_cli *cli, const char *option, int initial, int minimum,
+                                 int maximum, int *out);
+FM_MUST_USE fm_status fm_cli_double(const fm_cli *cli, const char *option, double initial,
+                                    double minimum, double maximum, double *out);
 
-extern const fm_verb *const fm_verbs[]; // from verbs.def: FM_VERB(train) declares fm_verb_train; ends with NULL
+extern const fm_verb
+    *const fm_verbs[]; // from verbs.def: FM_VERB(train) declares fm_verb_train; ends with NULL
 
 #endif

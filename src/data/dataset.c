@@ -277,6 +277,7 @@ static fm_status dataset_check_object(fm_dataset *dataset, const dataset_item *i
 static fm_status dataset_add_sample(fm_dataset *dataset, const dataset_item *item) {
   const fm_voc *voc = &item->voc;
   fm_sample *sample = &dataset->samples[dataset->count];
+  FM_ASSERT(item->annotation);
   dataset->annotations[dataset->count] = item->annotation;
   dataset->pictures[dataset->count] = item->picture;
   dataset->count++; // first, so that a failure below leaves nothing behind

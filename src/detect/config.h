@@ -1,4 +1,5 @@
-// The settings of a detector and its losses: torchvision's argument names and meaning. One table describes them (config.c).
+// The settings of a detector and its losses: torchvision's argument names and meaning. One table
+// describes them (config.c).
 #ifndef FM_DETECT_CONFIG_H
 #define FM_DETECT_CONFIG_H
 
@@ -18,14 +19,15 @@ typedef enum fm_box_loss { FM_BOX_LOSS_SMOOTH_L1, FM_BOX_LOSS_GIOU } fm_box_loss
 typedef enum fm_class_loss { FM_CLASS_LOSS_CROSS_ENTROPY, FM_CLASS_LOSS_FOCAL } fm_class_loss;
 
 typedef struct fm_model_config {
-  int arch; // fm_arch, words "fasterrcnn_resnet50_fpn|fasterrcnn_mobilenet_v3_large_fpn|fasterrcnn_mobilenet_v3_large_320_fpn"
+  int arch; // fm_arch; the words are torchvision's: "fasterrcnn_resnet50_fpn" and so on
   int min_size, max_size;
   fm_float_list image_mean, image_std;
   int trainable_backbone_layers; // 0..5 for ResNet, 0..6 for MobileNet
   int norm;                      // fm_config_norm: frozen|batch
   float frozen_bn_eps;
   fm_float_table rpn_anchor_sizes, rpn_anchor_aspect_ratios; // a row a pyramid level
-  int rpn_pre_nms_top_n_train, rpn_pre_nms_top_n_test, rpn_post_nms_top_n_train, rpn_post_nms_top_n_test;
+  int rpn_pre_nms_top_n_train, rpn_pre_nms_top_n_test, rpn_post_nms_top_n_train,
+      rpn_post_nms_top_n_test;
   float rpn_nms_thresh, rpn_fg_iou_thresh, rpn_bg_iou_thresh;
   int rpn_batch_size_per_image;
   float rpn_positive_fraction, rpn_score_thresh;
@@ -43,8 +45,8 @@ typedef enum fm_config_norm { FM_CONFIG_NORM_FROZEN, FM_CONFIG_NORM_BATCH } fm_c
 // The rows "model.*" and "loss.*", offsets into fm_model_config; ends with name NULL.
 extern const fm_option fm_model_options[];
 
-// Sets every field to what torchvision's builder of this architecture uses when it is given no argument (min_size 320 for
-// the 320 model …). Keys that the user sets come after.
+// Sets every field to what torchvision's builder of this architecture uses when it is given no
+// argument (min_size 320 for the 320 model …). Keys that the user sets come after.
 void fm_model_config_preset(fm_model_config *config, fm_arch arch);
 // Contradictions between fields (anchor rows against levels …); FM_ERR_ARGUMENT names the key.
 FM_MUST_USE fm_status fm_model_config_check(const fm_model_config *config);

@@ -1,5 +1,6 @@
-// torchvision's GeneralizedRCNN: resize and batch, trunk plan (picture -> pyramid, RPN outputs), proposals, head plan (RoIs -> scores,
-// boxes), losses or detections. Knows no files but weights; one thread at a time per detector (fm_detector_share for more).
+// torchvision's GeneralizedRCNN: resize and batch, trunk plan (picture -> pyramid, RPN outputs),
+// proposals, head plan (RoIs -> scores, boxes), losses or detections. Knows no files but weights;
+// one thread at a time per detector (fm_detector_share for more).
 #ifndef FM_DETECT_DETECTOR_H
 #define FM_DETECT_DETECTOR_H
 
@@ -26,16 +27,19 @@ typedef struct fm_detector_options {
 } fm_detector_options;
 
 FM_MUST_USE fm_status fm_detector_new(fm_detector **out, const fm_detector_options *options);
-// A second detector over the same parameters with its own plans and memory, for another thread (detection only).
+// A second detector over the same parameters with its own plans and memory, for another thread
+// (detection only).
 FM_MUST_USE fm_status fm_detector_share(fm_detector **out, const fm_detector *detector);
 void fm_detector_free(fm_detector *detector);
 fm_params *fm_detector_params(fm_detector *detector);
 const fm_model_config *fm_detector_config(const fm_detector *detector);
-// Thresholds may change between calls: box_score_thresh, box_nms_thresh, box_detections_per_img, class-agnostic NMS.
+// Thresholds may change between calls: box_score_thresh, box_nms_thresh, box_detections_per_img,
+// class-agnostic NMS.
 void fm_detector_set_thresholds(fm_detector *detector, float score, float nms, bool agnostic);
 
-// A picture ready for the network: resized as GeneralizedRCNNTransform would (min_size, max_size, bilinear, half-pixel
-// centres) and normalised; planar fp32 (3, height, width). Boxes scaled likewise.
+// A picture ready for the network: resized as GeneralizedRCNNTransform would (min_size, max_size,
+// bilinear, half-pixel centres) and normalised; planar fp32 (3, height, width). Boxes scaled
+// likewise.
 typedef struct fm_input {
   int source_width, source_height;
   int width, height;
@@ -45,27 +49,30 @@ typedef struct fm_input {
   size_t box_count;
 } fm_input;
 // Pure function of its arguments, safe in loader threads. boxes are in pixels of `image`.
-FM_MUST_USE fm_status fm_input_make(fm_input *out, const fm_model_config *config, const fm_image *image,
-                                    const fm_box *boxes, const int32_t *labels, size_t box_count);
+FM_MUST_USE fm_status fm_input_make(fm_input *out, const fm_model_config *config,
+                                    const fm_image *image, const fm_box *boxes,
+                                    const int32_t *labels, size_t box_count);
 void fm_input_release(fm_input *input);
 
 typedef struct fm_losses {
   double loss, classifier, box_reg, objectness, rpn_box_reg;
 } fm_losses;
 
-// One training step without the update: forward, losses, backward; gradients are ADDED to the parameters' gradients.
+// One training step without the update: forward, losses, backward; gradients are ADDED to the
+// parameters' gradients.
 FM_MUST_USE fm_status fm_detector_train(fm_detector *detector, const fm_input *inputs, size_t count,
                                         fm_random *random, fm_losses *out);
 // The same losses without backward and without touching running statistics (running ones are used).
-FM_MUST_USE fm_status fm_detector_validate(fm_detector *detector, const fm_input *inputs, size_t count,
-                                           fm_random *random, fm_losses *out);
+FM_MUST_USE fm_status fm_detector_validate(fm_detector *detector, const fm_input *inputs,
+                                           size_t count, fm_random *random, fm_losses *out);
 
 typedef struct fm_detections {
   fm_detection *items; // by falling score
   size_t count;
 } fm_detections;
 // out[i] for picture i, boxes in pixels of the source picture; release each.
-FM_MUST_USE fm_status fm_detector_detect(fm_detector *detector, const fm_input *inputs, size_t count, fm_detections *out);
+FM_MUST_USE fm_status fm_detector_detect(fm_detector *detector, const fm_input *inputs,
+                                         size_t count, fm_detections *out);
 void fm_detections_release(fm_detections *detections);
 
 #endif

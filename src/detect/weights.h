@@ -1,4 +1,5 @@
-// Weights files: safetensors by torchvision's names, with the configuration and the class names in the metadata.
+// Weights files: safetensors by torchvision's names, with the configuration and the class names in
+// the metadata.
 #ifndef FM_DETECT_WEIGHTS_H
 #define FM_DETECT_WEIGHTS_H
 
@@ -19,18 +20,21 @@ typedef struct fm_weights_info {
 FM_MUST_USE fm_status fm_weights_info_read(fm_weights_info *out, const char *path);
 void fm_weights_info_release(fm_weights_info *info);
 
-// What loading found: names missing from the file, superfluous in it, and whether the box predictor was left at its start
-// values because the number of classes differs. Lists are heap strings, one name a line.
+// What loading found: names missing from the file, superfluous in it, and whether the box predictor
+// was left at its start values because the number of classes differs. Lists are heap strings, one
+// name a line.
 typedef struct fm_weights_report {
   char *missing, *superfluous;
   size_t missing_count, superfluous_count;
   bool predictor_replaced;
 } fm_weights_report;
-FM_MUST_USE fm_status fm_weights_load(fm_detector *detector, const char *path, fm_weights_report *report);
+FM_MUST_USE fm_status fm_weights_load(fm_detector *detector, const char *path,
+                                      fm_weights_report *report);
 void fm_weights_report_release(fm_weights_report *report);
 
 // average: write the moving average of the weights (moment slot 2) instead of the weights.
-FM_MUST_USE fm_status fm_weights_save(fm_detector *detector, const char *path, const char *const *class_names,
-                                      int class_count, bool average);
+FM_MUST_USE fm_status fm_weights_save(fm_detector *detector, const char *path,
+                                      const char *const *class_names, int class_count,
+                                      bool average);
 
 #endif

@@ -1,3 +1,4 @@
+// Reads and writes runs of a tensor as fp32, through bf16 and layouts.
 #include "nn/chunk.h"
 
 #include <string.h>

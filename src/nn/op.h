@@ -1,4 +1,5 @@
-// What an op is to the engine: one descriptor, declared by a line in op.def, defined in op/NAME.c. For op files, graph.c and plan.c only.
+// What an op is to the engine: one descriptor, declared by a line in op.def, defined in op/NAME.c.
+// For op files, graph.c and plan.c only.
 #ifndef FM_NN_OP_H
 #define FM_NN_OP_H
 
@@ -31,9 +32,10 @@ typedef struct fm_op_context {
   fm_dtype precision;
   fm_tensor x[FM_NODE_INPUTS_MAX]; // prepare: without data
   fm_tensor y;                     // prepare sets dtype and block
-  // Backward. dy is complete (contributions of all readers summed by the plan) unless the op `sums_gradients`: then dy_parts holds
-  // them, and the op sums them in the pass it makes anyway. dx[i].data is NULL where no gradient is wanted; otherwise the
-  // op WRITES all of dx[i] (same dtype, block and shape as x[i]), padding included.
+  // Backward. dy is complete (contributions of all readers summed by the plan) unless the op
+  // `sums_gradients`: then dy_parts holds them, and the op sums them in the pass it makes anyway.
+  // dx[i].data is NULL where no gradient is wanted; otherwise the op WRITES all of dx[i] (same
+  // dtype, block and shape as x[i]), padding included.
   fm_tensor dy, dy_parts[4];
   int dy_part_count;
   fm_tensor dx[FM_NODE_INPUTS_MAX];
@@ -43,7 +45,8 @@ typedef struct fm_op_context {
   void *saved;                       // saved_bytes, lives from forward to backward (training plans)
   void *scratch;                     // max of forward/backward scratch, only during the call
   size_t saved_bytes, forward_scratch_bytes, backward_scratch_bytes; // set by prepare
-  bool reads_x_in_backward[FM_NODE_INPUTS_MAX], reads_y_in_backward; // set by prepare; others' memory may be gone by then
+  bool reads_x_in_backward[FM_NODE_INPUTS_MAX],
+      reads_y_in_backward; // set by prepare; others' memory may be gone by then
 } fm_op_context;
 
 struct fm_op {
@@ -59,27 +62,32 @@ struct fm_op {
   const struct fm_op_case *cases;          // for tests/nn; ends with name NULL
 };
 
-// One test case of an op: builds a small graph on inputs of the given shapes; the harness runs forward against `reference` (a naive
-// loop in double over plain NCHW arrays, params in node order) and backward against central differences of it.
+// One test case of an op: builds a small graph on inputs of the given shapes; the harness runs
+// forward against `reference` (a naive loop in double over plain NCHW arrays, params in node order)
+// and backward against central differences of it.
 typedef struct fm_op_case {
   const char *name; // a sentence: "conv2d with stride 2 and padding 1 equals the naive loop"
   int input_count;
   fm_shape inputs[FM_NODE_INPUTS_MAX];
   fm_value (*build)(fm_graph *graph, const fm_value *inputs);
-  // y in plain order; x[i], params[j] (values by the node's params order; NULL where absent) in plain order, all double.
-  void (*reference)(const fm_shape *x_shape, const double *const *x, const double *const *params, double *y);
-  void (*fill)(int input, fm_shape shape, float *values); // NULL: random normal values; else special inputs (rois)
-  bool no_gradient[FM_NODE_INPUTS_MAX];                   // inputs without gradient (rois)
+  // y in plain order; x[i], params[j] (values by the node's params order; NULL where absent) in
+  // plain order, all double.
+  void (*reference)(const fm_shape *x_shape, const double *const *x, const double *const *params,
+                    double *y);
+  void (*fill)(int input, fm_shape shape,
+               float *values);          // NULL: random normal values; else special inputs (rois)
+  bool no_gradient[FM_NODE_INPUTS_MAX]; // inputs without gradient (rois)
 } fm_op_case;
 
 // Adds a node; options are copied. Returns the output value. `graph` marked as failed stays so.
-fm_value fm_graph_add_node(fm_graph *graph, const fm_op *op, const fm_value *inputs, int input_count,
-                           const void *options, size_t options_bytes, const int *params, int param_count,
-                           int output_channels);
+fm_value fm_graph_add_node(fm_graph *graph, const fm_op *op, const fm_value *inputs,
+                           int input_count, const void *options, size_t options_bytes,
+                           const int *params, int param_count, int output_channels);
 void fm_graph_fail(fm_graph *graph, const char *format, ...) __attribute__((format(printf, 2, 3)));
 fm_params *fm_graph_params(fm_graph *graph);
 
-// The parameters' memory for ops: master values and gradient in the parameter's own layout, and working copies: see params_layout.h.
+// The parameters' memory for ops: master values and gradient in the parameter's own layout, and
+// working copies: see params_layout.h.
 
 extern const fm_op *const fm_ops[];
 extern const int fm_op_count;

@@ -1,6 +1,7 @@
-// The parameters of a model by torchvision's state_dict names: fp32 master values, gradients and optimiser moments, each one flat
-// block, in the order of creation. Plain (row-major) order is what get, set and files see; inside, a parameter may lie in the
-// layout its primitives want. Working copies in other layouts and number types are kept per layout and refreshed when `version` moves.
+// The parameters of a model by torchvision's state_dict names: fp32 master values, gradients and
+// optimiser moments, each one flat block, in the order of creation. Plain (row-major) order is what
+// get, set and files see; inside, a parameter may lie in the layout its primitives want. Working
+// copies in other layouts and number types are kept per layout and refreshed when `version` moves.
 #ifndef FM_NN_PARAMS_H
 #define FM_NN_PARAMS_H
 
@@ -18,11 +19,12 @@ typedef enum fm_param_kind {
 } fm_param_kind;
 
 typedef enum fm_init {
-  FM_INIT_ZERO, FM_INIT_ONE,
-  FM_INIT_NORMAL,          // std = init_scale
-  FM_INIT_KAIMING_UNIFORM, // torch.nn.init.kaiming_uniform_ with a = init_scale, fan_in
+  FM_INIT_ZERO,
+  FM_INIT_ONE,
+  FM_INIT_NORMAL,                 // std = init_scale
+  FM_INIT_KAIMING_UNIFORM,        // torch.nn.init.kaiming_uniform_ with a = init_scale, fan_in
   FM_INIT_KAIMING_NORMAL_FAN_OUT, // mode fan_out, nonlinearity relu
-  FM_INIT_UNIFORM,         // [-init_scale, init_scale)
+  FM_INIT_UNIFORM,                // [-init_scale, init_scale)
 } fm_init;
 
 enum { FM_PARAM_NAME_BYTES = 160, FM_PARAM_RANK_MAX = 4 };
@@ -41,7 +43,8 @@ typedef struct fm_params fm_params;
 
 FM_MUST_USE fm_status fm_params_new(fm_params **out);
 void fm_params_free(fm_params *params);
-// Adds a parameter, or finds the one of this name (weights shared by several ops; the dims must agree). *id is its index.
+// Adds a parameter, or finds the one of this name (weights shared by several ops; the dims must
+// agree). *id is its index.
 FM_MUST_USE fm_status fm_params_add(fm_params *params, const fm_param_spec *spec, int *id);
 int fm_params_count(const fm_params *params);
 const fm_param_spec *fm_params_spec(const fm_params *params, int id);
@@ -54,14 +57,18 @@ FM_MUST_USE fm_status fm_params_initialise(fm_params *params, uint64_t seed);
 void fm_params_get(const fm_params *params, int id, float *out);
 void fm_params_set(fm_params *params, int id, const float *values);
 void fm_params_get_gradient(const fm_params *params, int id, float *out);
-// Optimiser state, slot 0 or 1 (momentum; second moment), and slot 2 the moving average of the weights; zero where never set.
+// Optimiser state, slot 0 or 1 (momentum; second moment), and slot 2 the moving average of the
+// weights; zero where never set.
 void fm_params_get_moment(const fm_params *params, int slot, int id, float *out);
-FM_MUST_USE fm_status fm_params_set_moment(fm_params *params, int slot, int id, const float *values);
+FM_MUST_USE fm_status fm_params_set_moment(fm_params *params, int slot, int id,
+                                           const float *values);
 
 void fm_params_zero_gradients(fm_params *params);
-// Changes the kind of every parameter whose name starts with prefix (TRAINED <-> FROZEN); before the first plan.
+// Changes the kind of every parameter whose name starts with prefix (TRAINED <-> FROZEN); before
+// the first plan.
 void fm_params_freeze(fm_params *params, const char *prefix, bool frozen);
-// L2 norm over the gradients of all trained parameters; also the sum in a fixed order, so the same on every run.
+// L2 norm over the gradients of all trained parameters; also the sum in a fixed order, so the same
+// on every run.
 double fm_params_gradient_norm(const fm_params *params);
 
 #endif

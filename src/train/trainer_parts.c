@@ -39,7 +39,8 @@ static fm_status trainer_parts_sweep(const char *folder) {
   fm_name_list list;
   FM_TRY(fm_folder_list(&list, folder));
   for (size_t i = 0; i < list.count; i++) {
-    if (!strstr(list.names[i], ".safetensors.") || strcmp(fm_path_extension(list.names[i]), "tmp"))
+    if (!strstr(list.names[i], ".safetensors.") ||
+        strcmp(fm_path_extension(list.names[i]), "tmp") != 0)
       continue;
     char *path = fm_path_join(folder, list.names[i]);
     if (path)

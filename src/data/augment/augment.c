@@ -3,6 +3,7 @@
 #include "data/augment/augment.h"
 
 #include <jansson.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -46,20 +47,17 @@ static fm_status augment_find(const char *name, const fm_transform **out) {
 static fm_status augment_set(const fm_transform *transform, void *parameters, const char *key,
                              const json_t *value) {
   char text[FM_OPTION_STRING_BYTES];
+  int length;
   if (json_is_string(value)) {
-    if (strlen(json_string_value(value)) >= sizeof text)
-      return fm_fail(FM_ERR_ARGUMENT, "augment: %s.%s is too long", transform->name, key);
-    strcpy(text, json_string_value(value));
+    length = snprintf(text, sizeof text, "%s", json_string_value(value));
   } else {
     char *dump = json_dumps(value, JSON_ENCODE_ANY | JSON_REAL_PRECISION(17));
     FM_CHECK_ALLOC(dump);
-    bool fits = strlen(dump) < sizeof text;
-    if (fits)
-      strcpy(text, dump);
+    length = snprintf(text, sizeof text, "%s", dump);
     free(dump);
-    if (!fits)
-      return fm_fail(FM_ERR_ARGUMENT, "augment: %s.%s is too long", transform->name, key);
   }
+  if (length >= (int)sizeof text)
+    return fm_fail(FM_ERR_ARGUMENT, "augment: %s.%s is too long", transform->name, key);
   fm_status status = fm_options_set(transform->parameters, parameters, key, text);
   if (status < 0)
     return fm_fail_within(status, "augment: %s", transform->name);

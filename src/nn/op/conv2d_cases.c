@@ -61,10 +61,11 @@ static double conv2d_case_activate(double v, fm_activation act) {
   }
 }
 
-// Mean and variance of one output channel: of the batch, or the running ones.
-static void conv2d_case_statistics(const double *y, int n, int oc, int area, int channel,
-                                   double *mean, double *variance) {
+// Mean and variance of one output channel over the batch; noa: pictures, channels, pixels.
+static void conv2d_case_statistics(const double *y, const int noa[3], int channel, double *mean,
+                                   double *variance) {
   *mean = *variance = 0;
+  const int n = noa[0], oc = noa[1], area = noa[2];
   const double count = (double)n * area;
   for (int i = 0; i < n * area; ++i)
     *mean += y[(i / area * oc + channel) * area + i % area] / count;
@@ -89,7 +90,7 @@ static void conv2d_case_expect(const fm_shape *s, const double *const *x,
   FM_ASSERT(mean);
   for (int o = 0; o < c.oc; ++o) {
     if (c.norm == FM_NORM_BATCH)
-      conv2d_case_statistics(y, s->n, c.oc, area, o, &mean[o], &variance[o]);
+      conv2d_case_statistics(y, (int[3]){s->n, c.oc, area}, o, &mean[o], &variance[o]);
     else if (c.norm == FM_NORM_FROZEN) {
       mean[o] = params[CONV_MEAN][o];
       variance[o] = params[CONV_VARIANCE][o];

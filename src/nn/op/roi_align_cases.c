@@ -42,16 +42,16 @@ static void roi_case_channel(const double *row, const double *plane, fm_shape s,
 static void roi_case_expect(const fm_shape *shape, const double *const *x, int levels, int size,
                             double *y) {
   for (int r = 0; r < shape[levels].n; r++) {
-    const double *row = x[levels] + r * FM_ROI_COLUMNS;
+    const double *row = x[levels] + (size_t)r * FM_ROI_COLUMNS;
     for (int c = 0; c < shape[0].c; c++) {
-      double *out = y + (r * shape[0].c + c) * size * size;
+      double *out = y + ((size_t)r * shape[0].c + c) * size * size;
       if (row[5] < 0) {
         for (int i = 0; i < size * size; i++)
           out[i] = 0;
         continue;
       }
       fm_shape s = shape[(int)row[5]];
-      const double *plane = x[(int)row[5]] + ((int)row[0] * s.c + c) * s.h * s.w;
+      const double *plane = x[(int)row[5]] + ((size_t)row[0] * s.c + c) * s.h * s.w;
       roi_case_channel(row, plane, s, size, out);
     }
   }
