@@ -70,6 +70,21 @@ fm_status fm_image_read(fm_image *out, const char *path) {
   return status;
 }
 
+fm_status fm_image_encode_png(fm_bytes *out, const fm_image *image) {
+  *out = (fm_bytes){0};
+  char *data = NULL;
+  FILE *stream = open_memstream(&data, &out->size);
+  FM_CHECK_ALLOC(stream);
+  fm_status status = fm_png_encode(image, stream, "a picture in memory");
+  if (fclose(stream) != 0 && status >= 0)
+    status = fm_fail(FM_ERR_MEMORY, "out of memory encoding a picture");
+  if (status < 0)
+    free(data);
+  else
+    out->data = (uint8_t *)data;
+  return status;
+}
+
 fm_status fm_image_write_png(const fm_image *image, const char *path) {
   fm_atomic_file file;
   FM_TRY(fm_atomic_file_open(&file, path));

@@ -153,6 +153,7 @@ fm_status fm_optimizer_step(const fm_optimizer_options *options, fm_params *para
     fm_params_each_range(params, optimizer_visit, &walk);
   }
   state->step++;
+  state->gradient_norm = norm;
   fm_params_touch(params);
   return FM_OK;
 }

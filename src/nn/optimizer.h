@@ -27,7 +27,8 @@ typedef struct fm_optimizer_options {
 } fm_optimizer_options;
 
 typedef struct fm_optimizer_state {
-  int64_t step; // updates done; starts at 0
+  int64_t step;         // updates done; starts at 0
+  double gradient_norm; // L2, at the last update, before clipping
 } fm_optimizer_state;
 
 // Which slots this optimiser keeps (bit 0, 1, 2), for checkpoints.

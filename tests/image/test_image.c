@@ -91,6 +91,13 @@ static void a_written_png_reads_back_equal_and_a_jpeg_nearly(void **state) {
   assert_int_equal(again.width, 61);
   assert_memory_equal(image.pixels, again.pixels, 61 * 43 * 3);
   fm_image_release(&again);
+  fm_bytes encoded, written;
+  assert_int_equal(fm_image_encode_png(&encoded, &image), FM_OK);
+  assert_int_equal(fm_file_read(&written, png, 1 << 20), FM_OK);
+  assert_int_equal(encoded.size, written.size);
+  assert_memory_equal(encoded.data, written.data, written.size); // in memory the same bytes
+  free(encoded.data);
+  free(written.data);
   assert_int_equal(fm_image_write_jpeg(&image, jpeg, 95), FM_OK);
   assert_int_equal(fm_image_read(&again, jpeg), FM_OK);
   assert_int_equal(again.height, 43);

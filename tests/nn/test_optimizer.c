@@ -56,6 +56,17 @@ static void test_near(const float *values, const double *expected, int count) {
       fail_msg("%d: %.9g is not %.9g", i, (double)values[i], expected[i]);
 }
 
+// From the gradients of the last update, which the update leaves as they are.
+static double test_norm(const fm_params *params) {
+  float w[3], b[2];
+  fm_params_get_gradient(params, TEST_W, w);
+  fm_params_get_gradient(params, TEST_B, b);
+  double sum = 0;
+  for (int i = 0; i < 3; i++)
+    sum += (double)w[i] * (double)w[i];
+  return sqrt(sum + (double)b[0] * (double)b[0] + (double)b[1] * (double)b[1]);
+}
+
 static void test_updates(const fm_optimizer_options *options, const double *expected,
                          const double *average) {
   fm_params *params = test_params();
@@ -66,6 +77,7 @@ static void test_updates(const fm_optimizer_options *options, const double *expe
     assert_int_equal(fm_optimizer_step(options, params, &state), FM_OK);
   }
   assert_int_equal(state.step, TEST_UPDATES);
+  assert_true(fabs(state.gradient_norm - test_norm(params)) < 1e-9);
   fm_params_get(params, TEST_W, values);
   test_near(values, expected, 3);
   fm_params_get(params, TEST_B, values);
