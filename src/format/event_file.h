@@ -52,7 +52,7 @@ typedef struct fm_event_hparam {
 // What the page of hyper-parameters has in a row: a training with its settings, and which of the
 // folder's scalars are its results.
 typedef struct fm_event_session {
-  const char *name;
+  const char *group; // sessions of one group share a row; NULL: a row of its own, by the folder
   const fm_event_hparam *hparams;
   size_t hparam_count;
   const char *const *metrics; // tags

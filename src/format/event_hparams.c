@@ -133,7 +133,8 @@ static fm_status hparams_put_start(fm_event_file *file, const hparams_messages *
   Tensorboard__Hparams__SessionStartInfo start = TENSORBOARD__HPARAMS__SESSION_START_INFO__INIT;
   start.hparams = messages->entry_list;
   start.n_hparams = session->hparam_count;
-  start.group_name = (char *)session->name;
+  if (session->group)
+    start.group_name = (char *)session->group;
   start.start_time_secs = fm_event_now();
   Tensorboard__Hparams__HParamsPluginData data = TENSORBOARD__HPARAMS__HPARAMS_PLUGIN_DATA__INIT;
   data.data_case = TENSORBOARD__HPARAMS__HPARAMS_PLUGIN_DATA__DATA_SESSION_START_INFO;

@@ -39,6 +39,8 @@ static const fm_option checkpoint_rows[] = {
     CHECKPOINT_DOUBLE(best_mAP, "-1"),
     CHECKPOINT_BYTES(steps_bytes),
     CHECKPOINT_BYTES(metrics_bytes),
+    CHECKPOINT_BYTES(train_events_bytes),
+    CHECKPOINT_BYTES(valid_events_bytes),
     CHECKPOINT_INT(threads),
     CHECKPOINT_STRING(config_hash),
     CHECKPOINT_STRING(data_hash),

@@ -26,7 +26,7 @@ typedef struct fm_train_state {
   double best_metric; // larger is better
   double best_mAP;    // of the best epoch, -1 where there is none
   // Bytes of the log files that belong to the steps done.
-  double steps_bytes, metrics_bytes;
+  double steps_bytes, metrics_bytes, train_events_bytes, valid_events_bytes;
   int threads;                              // of the run that wrote it
   char config_hash[FM_OPTION_STRING_BYTES]; // of every key that decides a step
   char data_hash[FM_OPTION_STRING_BYTES];   // of the names and boxes it trains on

@@ -58,7 +58,7 @@ static const fm_option config_rows[] = {
      "decoded pictures kept in memory, at most so many MiB"},
     {"log.every_steps", FM_OPTION_INT, LOG(every_steps), 1, 10000000, "1", NULL,
      "steps between two lines of steps.jsonl"},
-    {"log.tensorboard", FM_OPTION_BOOL, LOG(tensorboard), 0, 0, "false", NULL,
+    {"log.tensorboard", FM_OPTION_BOOL, LOG(tensorboard), 0, 0, "true", NULL,
      "write event files for TensorBoard"},
 };
 
@@ -142,8 +142,6 @@ static fm_status config_check(const fm_config *config) {
     if (config->train.milestones.values[i] <= config->train.milestones.values[i - 1])
       return fm_fail(FM_ERR_ARGUMENT, "train.milestones must rise");
   }
-  if (config->log.tensorboard)
-    return fm_fail(FM_ERR_UNSUPPORTED, "log.tensorboard: this version writes no event files");
   fm_augment *augment;
   FM_TRY(fm_augment_parse(&augment, config->augment));
   fm_augment_free(augment);

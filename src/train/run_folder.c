@@ -59,6 +59,13 @@ char *fm_run_folder_fold(const fm_run_folder *run, int fold) {
   return fm_path_join(run->path, name);
 }
 
+char *fm_run_folder_logs(const fm_run_folder *run, int fold) {
+  char name[64] = "logs/faster_rcnn_fold_all";
+  if (fold != FM_RUN_FOLD_NONE)
+    snprintf(name, sizeof name, "logs/faster_rcnn_fold_%d", fold);
+  return fm_path_join(run->path, name);
+}
+
 static void run_folder_processor(char *out, size_t capacity) {
   snprintf(out, capacity, "unknown");
   FILE *file = fopen("/proc/cpuinfo", "re");

@@ -38,6 +38,8 @@ void fm_run_folder_release(fm_run_folder *run);
 // "fold_3", "fold_all" for FM_RUN_FOLD_NONE: heap path inside the run's folder; NULL when out of
 // memory.
 char *fm_run_folder_fold(const fm_run_folder *run, int fold);
+// "logs/faster_rcnn_fold_3", likewise: what the names of the fold's event folders begin with.
+char *fm_run_folder_logs(const fm_run_folder *run, int fold);
 
 // "3", "all", "none".
 FM_MUST_USE fm_status fm_run_fold_parse(int *out, const char *text);

@@ -81,20 +81,22 @@ static fm_status trainer_explain(const fm_trainer_parts *self, int step,
   return trainer_fail_step(self, step, batch, what);
 }
 
-static fm_status trainer_update(fm_trainer_parts *self, const fm_loader_batch *batch, double lr,
-                                fm_losses *losses) {
+static fm_status trainer_update(fm_trainer_parts *self, const fm_loader_batch *batch,
+                                fm_step_line *line, double *gradient_norm) {
   fm_random random = fm_random_make((uint64_t)self->config->seed, TRAINER_STREAM_SAMPLE,
                                     (uint64_t)self->state.step);
   fm_params_zero_gradients(self->params);
   int step = self->state.step + 1;
   FM_TRY(trainer_explain(
       self, step, batch,
-      fm_detector_train(self->detector, batch->inputs, batch->count, &random, losses)));
-  FM_TRY(trainer_check_losses(self, batch, losses));
-  self->optimizer.lr = lr;
+      fm_detector_train(self->detector, batch->inputs, batch->count, &random, &line->losses)));
+  FM_TRY(trainer_check_losses(self, batch, &line->losses));
+  self->optimizer.lr = line->lr;
   fm_optimizer_state state = {.step = self->state.step};
-  return trainer_explain(self, step, batch,
-                         fm_optimizer_step(&self->optimizer, self->params, &state));
+  FM_TRY(trainer_explain(self, step, batch,
+                         fm_optimizer_step(&self->optimizer, self->params, &state)));
+  *gradient_norm = state.gradient_norm;
+  return FM_OK;
 }
 
 static fm_status trainer_step(fm_trainer_parts *self, fm_progress *progress) {
@@ -109,7 +111,8 @@ static fm_status trainer_step(fm_trainer_parts *self, fm_progress *progress) {
   double loaded = fm_clock();
   fm_train_state *state = &self->state;
   fm_step_line line = {.lr = trainer_rate(self, (int)batch.index), .images = batch.count};
-  FM_TRY(trainer_update(self, &batch, line.lr, &line.losses));
+  double gradient_norm;
+  FM_TRY(trainer_update(self, &batch, &line, &gradient_norm));
   state->step++;
   state->batch = (int)batch.index + 1;
   state->epoch_steps++;
@@ -120,8 +123,10 @@ static fm_status trainer_step(fm_trainer_parts *self, fm_progress *progress) {
   state->epoch_seconds += line.seconds;
   line.step = state->step;
   line.epoch = state->epoch + 1;
-  if (state->step % self->options->config->log.every_steps == 0)
+  if (state->step % self->options->config->log.every_steps == 0) {
     FM_TRY(fm_run_log_step(&self->log, &line));
+    FM_TRY(fm_tensorboard_step(&self->board, &line, gradient_norm));
+  }
   fm_progress_step(progress, (size_t)state->batch,
                    "loss %.4f class %.4f box %.4f objectness %.4f rpn box %.4f", line.losses.loss,
                    line.losses.classifier, line.losses.box_reg, line.losses.objectness,
@@ -146,6 +151,11 @@ static fm_metrics_row trainer_row(const fm_trainer_parts *self) {
   };
 }
 
+static fm_status trainer_watch(void *user, size_t sample, const fm_detections *found) {
+  fm_trainer_parts *self = user;
+  return fm_tensorboard_watch(&self->board, self->options->dataset, sample, found);
+}
+
 // With train.ema the averaged weights are what is measured.
 static fm_status trainer_validate(fm_trainer_parts *self, fm_validation *out) {
   char label[TRAINER_LABEL_BYTES];
@@ -157,6 +167,8 @@ static fm_status trainer_validate(fm_trainer_parts *self, fm_validation *out) {
       .seed = (uint64_t)self->config->seed,
       .label = label,
       .stop = self->options->stop,
+      .watch = trainer_watch,
+      .watcher = self,
   };
   if (self->slots.average)
     FM_TRY(fm_average_swap(self->params));
@@ -208,6 +220,7 @@ static fm_status trainer_end_epoch(fm_trainer_parts *self) {
     trainer_take_best(state, &validation);
   }
   FM_TRY(fm_run_log_metrics(&self->log, &row));
+  FM_TRY(fm_tensorboard_epoch(&self->board, &row));
   trainer_say_epoch(self, &row);
   fm_train_state_next_epoch(state);
   FM_TRY(fm_trainer_save_checkpoint(self));
@@ -265,6 +278,8 @@ static fm_status trainer_run(fm_trainer_parts *self) {
   FM_TRY(status);
   if (status != FM_OK)
     FM_TRY(trainer_save_stop(self));
+  else
+    FM_TRY(fm_tensorboard_finish(&self->board));
   return status == FM_STOPPED ? FM_STOPPED : FM_OK;
 }
 

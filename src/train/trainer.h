@@ -19,6 +19,7 @@ typedef struct fm_trainer_options {
   const size_t *train, *valid; // indices into the data set, in the order of the split's list
   size_t train_count, valid_count;
   const char *folder;  // of the fold; exists
+  const char *logs;    // prefix of the event files' folders; its folder need not exist
   const char *label;   // "fold 1", for the progress bar
   const char *weights; // the start weights; NULL: random ones from the seed
   int max_steps;       // stop after so many in all; 0: no limit
@@ -35,7 +36,8 @@ typedef struct fm_trainer_result {
   double best_mAP;               // of that epoch; -1 when there is no truth
 } fm_trainer_result;
 
-// Goes on from folder/checkpoint.safetensors when there is one. Writes into folder: steps.jsonl,
+// Goes on from folder/checkpoint.safetensors when there is one. Writes event files for TensorBoard
+// into LOGS_train and LOGS_valid (train/tensorboard.h), and into folder: steps.jsonl,
 // metrics.csv, checkpoint.safetensors, weights/last.safetensors (after each epoch and at the end),
 // weights/best.safetensors (largest mAP, or the smallest validation loss when the validation part
 // has no boxes; not without a validation part). FM_STOPPED when *options->stop ended it;

@@ -133,6 +133,8 @@ fm_status fm_trainer_save_checkpoint(fm_trainer_parts *self) {
   FM_TRY(fm_run_log_sync(&self->log));
   self->state.steps_bytes = self->log.steps_bytes;
   self->state.metrics_bytes = self->log.metrics_bytes;
+  FM_TRY(fm_tensorboard_sync(&self->board, &self->state.train_events_bytes,
+                             &self->state.valid_events_bytes));
   FM_TRY(fm_checkpoint_write(self->checkpoint, self->params, self->slots, &self->state));
   self->saved_step = self->state.step;
   return FM_OK;
@@ -185,6 +187,18 @@ static void trainer_parts_make_optimizer(fm_trainer_parts *self) {
   self->slots = (fm_checkpoint_slots){.moments = {slots & 1u, slots & 2u}, .average = slots & 4u};
 }
 
+static fm_status trainer_parts_open_board(fm_trainer_parts *self) {
+  const fm_trainer_options *options = self->options;
+  return fm_tensorboard_open(&self->board, &(fm_tensorboard_options){
+                                               .prefix = options->logs,
+                                               .config = options->config,
+                                               .valid = options->valid,
+                                               .valid_count = options->valid_count,
+                                               .train_bytes = self->state.train_events_bytes,
+                                               .valid_bytes = self->state.valid_events_bytes,
+                                           });
+}
+
 static fm_status trainer_parts_begin(fm_trainer_parts *self, bool *resumed) {
   fm_train_state_init(&self->state);
   uint64_t config_hash;
@@ -201,6 +215,7 @@ static fm_status trainer_parts_begin(fm_trainer_parts *self, bool *resumed) {
   else if (self->options->weights)
     FM_TRY(trainer_parts_load_weights(self));
   FM_TRY(fm_run_log_cut(&self->log, self->state.steps_bytes, self->state.metrics_bytes));
+  FM_TRY(trainer_parts_open_board(self));
   if (*resumed && self->state.batch == 0)
     FM_TRY(fm_trainer_save_weights(self));
   return FM_OK;
@@ -224,6 +239,7 @@ void fm_trainer_parts_release(fm_trainer_parts *parts) {
   fm_augment_free(parts->augment);
   fm_detector_free(parts->detector);
   fm_run_log_release(&parts->log);
+  fm_tensorboard_release(&parts->board);
   free(parts->class_names);
   free(parts->checkpoint);
   free(parts->best);

@@ -8,6 +8,7 @@
 #include "nn/optimizer.h"
 #include "train/checkpoint.h"
 #include "train/run_log.h"
+#include "train/tensorboard.h"
 #include "train/trainer.h"
 
 typedef struct fm_trainer_parts {
@@ -19,6 +20,7 @@ typedef struct fm_trainer_parts {
   fm_augment *augment;
   fm_loader *loader, *valid_loader; // valid_loader is NULL without a validation part
   fm_run_log log;
+  fm_tensorboard board;
   fm_train_state state;
   fm_checkpoint_slots slots;
   const char **class_names;

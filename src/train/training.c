@@ -227,6 +227,8 @@ static fm_status training_run_lists(const training *self, fm_training_fold *fold
   if (fold->fold > 0)
     snprintf(label, sizeof label, "fold %d", fold->fold);
   FM_TRY(fm_folder_make(fold->folder));
+  char *logs = fm_run_folder_logs(&self->run, fold->fold);
+  FM_CHECK_ALLOC(logs);
   const fm_trainer_options options = {
       .config = &self->run.config,
       .dataset = self->options->dataset,
@@ -236,13 +238,16 @@ static fm_status training_run_lists(const training *self, fm_training_fold *fold
       .train_count = lists->train_count,
       .valid_count = lists->valid_count,
       .folder = fold->folder,
+      .logs = logs,
       .label = label,
       .weights = weights,
       .max_steps = self->options->max_steps,
       .strict = self->options->strict,
       .stop = self->options->stop,
   };
-  return fm_trainer_run(&options, &fold->result);
+  const fm_status status = fm_trainer_run(&options, &fold->result);
+  free(logs);
+  return status;
 }
 
 static fm_status training_run_fold(const training *self, int number, fm_training_result *result) {

@@ -20,6 +20,8 @@ static fm_status validation_detect(const fm_validation_options *options,
     if (status >= 0)
       status = fm_eval_boxes_add_detections(boxes, (int64_t)image, detections[i].items,
                                             detections[i].count);
+    if (status >= 0 && options->watch)
+      status = options->watch(options->watcher, image, &detections[i]);
   }
   for (size_t i = 0; i < batch->count; i++)
     fm_detections_release(&detections[i]);

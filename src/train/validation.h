@@ -20,6 +20,9 @@ typedef struct fm_validation_options {
   uint64_t seed;                     // the samplers of the losses draw the same in every epoch
   const char *label;                 // of the progress bar
   const volatile sig_atomic_t *stop; // NULL: never
+  // Shown what was found in each picture, by its number in the data set; NULL: nobody looks.
+  fm_status (*watch)(void *watcher, size_t sample, const fm_detections *found);
+  void *watcher;
 } fm_validation_options;
 
 typedef struct fm_validation {

@@ -1,6 +1,6 @@
 // Writes event files for tests/parity/tensorboard_events.py: event_runner FOLDER < commands.
 //   cut BYTES | scalars STEP TAG VALUE [TAG VALUE]... | image STEP TAG WIDTH HEIGHT FILE.png |
-//   text STEP TAG WORDS | begin NAME [key=text | key:number | key?0|1]... | end 0|1
+//   text STEP TAG WORDS | begin GROUP [key=text | key:number | key?0|1]... | end 0|1
 // Prints the file's size after each.
 #include <stdio.h>
 #include <stdlib.h>
@@ -56,7 +56,7 @@ static void run_begin(fm_event_file *file, char **words, int count) {
                                         .is_bool = kind == '?',
                                         .number = atof(mark + 1)};
   }
-  const fm_event_session session = {.name = words[1],
+  const fm_event_session session = {.group = words[1],
                                     .hparams = hparams,
                                     .hparam_count = used,
                                     .metrics = metrics,
