@@ -24,6 +24,7 @@ typedef struct fm_detector_options {
   fm_dtype precision; // of activations
   bool training;      // keep gradients; otherwise only detection is possible
   uint64_t seed;      // of the start weights
+  bool blank;         // zeros instead, for who loads a whole weights file next
 } fm_detector_options;
 
 FM_MUST_USE fm_status fm_detector_new(fm_detector **out, const fm_detector_options *options);

@@ -1,0 +1,361 @@
+// The order of things in one run of the network; what happens in each is elsewhere.
+#include "detect/detector.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "detect/anchor.h"
+#include "detect/model/model.h"
+#include "detect/roi_heads.h"
+#include "detect/rpn.h"
+#include "nn/plan.h"
+
+enum {
+  DETECTOR_TRUNK_PLANS = 32,
+  DETECTOR_HEAD_PLANS = 32,
+  DETECTOR_STRIDE = 32, // torchvision's size_divisible
+  DETECTOR_ROWS_STEP = 16,
+};
+
+struct fm_detector {
+  fm_model_config config;
+  int class_count; // without background
+  fm_dtype precision;
+  bool training;
+  bool owns; // params and model; a shared detector lends its origin's
+  fm_params *params;
+  fm_model model;
+  fm_roi_thresholds thresholds;
+  // The head reads the trunk's outputs in place, so they cannot share memory.
+  fm_workspace *trunk_memory, *head_memory;
+  fm_plan_cache *trunk_plans, *head_plans;
+  fm_anchors anchors;
+  fm_rpn rpn;
+  fm_proposals proposals;
+  fm_roi_heads heads;
+  fm_roi_batch batch;
+  fm_scratch pixels, rois, gradients;
+};
+
+// --- life
+
+static fm_status detector_make_plans(fm_detector *self) {
+  FM_TRY(fm_workspace_new(&self->trunk_memory));
+  FM_TRY(fm_workspace_new(&self->head_memory));
+  FM_TRY(fm_plan_cache_new(&self->trunk_plans, self->model.trunk, DETECTOR_TRUNK_PLANS));
+  return fm_plan_cache_new(&self->head_plans, self->model.head, DETECTOR_HEAD_PLANS);
+}
+
+static fm_status detector_make(fm_detector *self, const fm_detector_options *options) {
+  FM_TRY(fm_params_new(&self->params));
+  FM_TRY(fm_model_build(&self->model, self->params, &self->config, self->class_count));
+  if (!options->blank)
+    FM_TRY(fm_params_initialise(self->params, options->seed));
+  return detector_make_plans(self);
+}
+
+fm_status fm_detector_new(fm_detector **out, const fm_detector_options *options) {
+  *out = NULL;
+  fm_detector *self = calloc(1, sizeof *self);
+  FM_CHECK_ALLOC(self);
+  self->config = *options->config;
+  self->class_count = options->class_count;
+  self->precision = options->precision;
+  self->training = options->training;
+  self->owns = true;
+  fm_detector_set_thresholds(self, self->config.box_score_thresh, self->config.box_nms_thresh,
+                             false);
+  fm_status status = detector_make(self, options);
+  if (status < 0) {
+    fm_detector_free(self);
+    return status;
+  }
+  *out = self;
+  return FM_OK;
+}
+
+fm_status fm_detector_share(fm_detector **out, const fm_detector *detector) {
+  *out = NULL;
+  fm_detector *self = calloc(1, sizeof *self);
+  FM_CHECK_ALLOC(self);
+  self->config = detector->config;
+  self->class_count = detector->class_count;
+  self->precision = detector->precision;
+  self->params = detector->params;
+  self->model = detector->model;
+  self->thresholds = detector->thresholds;
+  fm_status status = detector_make_plans(self);
+  if (status < 0) {
+    fm_detector_free(self);
+    return status;
+  }
+  *out = self;
+  return FM_OK;
+}
+
+void fm_detector_free(fm_detector *detector) {
+  if (!detector)
+    return;
+  fm_plan_cache_free(detector->trunk_plans);
+  fm_plan_cache_free(detector->head_plans);
+  fm_workspace_free(detector->trunk_memory);
+  fm_workspace_free(detector->head_memory);
+  if (detector->owns) {
+    fm_model_release(&detector->model);
+    fm_params_free(detector->params);
+  }
+  fm_anchors_release(&detector->anchors);
+  fm_rpn_release(&detector->rpn);
+  fm_proposals_release(&detector->proposals);
+  fm_roi_heads_release(&detector->heads);
+  fm_roi_batch_release(&detector->batch);
+  fm_scratch_release(&detector->pixels);
+  fm_scratch_release(&detector->rois);
+  fm_scratch_release(&detector->gradients);
+  free(detector);
+}
+
+fm_params *fm_detector_params(fm_detector *detector) {
+  return detector->params;
+}
+
+const fm_model_config *fm_detector_config(const fm_detector *detector) {
+  return &detector->config;
+}
+
+void fm_detector_set_thresholds(fm_detector *detector, float score, float nms, bool agnostic) {
+  detector->thresholds = (fm_roi_thresholds){.score = score,
+                                             .nms = nms,
+                                             .limit = detector->config.box_detections_per_img,
+                                             .agnostic = agnostic};
+}
+
+// --- the trunk
+
+// torchvision's batch_images: the largest sides, rounded up to what the pyramid divides.
+static fm_shape detector_batch_shape(const fm_input *inputs, size_t count) {
+  int width = 1, height = 1;
+  for (size_t i = 0; i < count; i++) {
+    width = inputs[i].width > width ? inputs[i].width : width;
+    height = inputs[i].height > height ? inputs[i].height : height;
+  }
+  width = (width + DETECTOR_STRIDE - 1) / DETECTOR_STRIDE * DETECTOR_STRIDE;
+  height = (height + DETECTOR_STRIDE - 1) / DETECTOR_STRIDE * DETECTOR_STRIDE;
+  return (fm_shape){(int)count, 3, height, width};
+}
+
+static void detector_copy_padded(const fm_input *input, fm_shape shape, float *out) {
+  size_t width = (size_t)input->width, row_bytes = width * sizeof(float);
+  size_t pad_bytes = ((size_t)shape.w - width) * sizeof(float);
+  const float *from = input->pixels;
+  for (int c = 0; c < shape.c; c++) {
+    for (int y = 0; y < input->height; y++, out += shape.w, from += width) {
+      memcpy(out, from, row_bytes);
+      memset(out + width, 0, pad_bytes);
+    }
+    size_t rest = (size_t)(shape.h - input->height) * (size_t)shape.w;
+    memset(out, 0, rest * sizeof(float));
+    out += rest;
+  }
+}
+
+// A single picture of the padded size is read where it lies.
+static fm_status detector_pixels(fm_detector *self, const fm_input *inputs, fm_shape shape,
+                                 float **out) {
+  if (shape.n == 1 && inputs->width == shape.w && inputs->height == shape.h) {
+    *out = inputs->pixels;
+    return FM_OK;
+  }
+  size_t picture = (size_t)shape.c * (size_t)shape.h * (size_t)shape.w;
+  void *memory;
+  FM_TRY(fm_scratch_get(&self->pixels, (size_t)shape.n * picture, sizeof(float), &memory));
+  float *pixels = memory;
+#pragma omp parallel for schedule(dynamic, 1)
+  for (int i = 0; i < shape.n; i++)
+    detector_copy_padded(&inputs[i], shape, pixels + (size_t)i * picture);
+  *out = pixels;
+  return FM_OK;
+}
+
+static fm_status detector_make_anchors(fm_detector *self, const fm_plan *trunk, fm_shape batch) {
+  fm_anchor_grid grid = {
+      .level_count = self->model.rpn_level_count, .image_height = batch.h, .image_width = batch.w};
+  for (int level = 0; level < grid.level_count; level++) {
+    fm_shape shape = fm_plan_output(trunk, fm_model_objectness(&self->model, level)).shape;
+    grid.heights[level] = shape.h;
+    grid.widths[level] = shape.w;
+  }
+  return fm_anchors_make(&self->anchors, &self->config.rpn_anchor_sizes,
+                         &self->config.rpn_anchor_aspect_ratios, &grid);
+}
+
+// Runs the trunk on the pictures; `view` shows its proposals' outputs.
+static fm_status detector_run_trunk(fm_detector *self, const fm_input *inputs, size_t count,
+                                    fm_purpose purpose, fm_plan **trunk,
+                                    fm_rpn_outputs_view *view) {
+  fm_shape shape = detector_batch_shape(inputs, count);
+  fm_tensor picture = {FM_F32, shape, 1, NULL};
+  const fm_plan_options options = {purpose, self->precision, &picture, 1, self->trunk_memory};
+  FM_TRY(fm_plan_cache_get(self->trunk_plans, &options, trunk));
+  float *pixels;
+  FM_TRY(detector_pixels(self, inputs, shape, &pixels));
+  fm_plan_bind(*trunk, 0, pixels, NULL);
+  FM_TRY(fm_plan_forward(*trunk));
+  FM_TRY(detector_make_anchors(self, *trunk, shape));
+  *view = (fm_rpn_outputs_view){.anchors = &self->anchors, .pictures = count, .inputs = inputs};
+  for (int level = 0; level < self->model.rpn_level_count; level++) {
+    view->levels[level].objectness =
+        fm_plan_output(*trunk, fm_model_objectness(&self->model, level)).data;
+    view->levels[level].deltas = fm_plan_output(*trunk, fm_model_deltas(&self->model, level)).data;
+  }
+  return FM_OK;
+}
+
+// --- the head
+
+// Few different numbers of rows, so that few plans serve: up to an eighth more than needed.
+static size_t detector_head_rows(size_t count) {
+  size_t step = DETECTOR_ROWS_STEP;
+  while (step * 16 <= count)
+    step *= 2;
+  return count > 0 ? (count + step - 1) / step * step : step;
+}
+
+// Runs the head on self->batch.
+static fm_status detector_run_head(fm_detector *self, fm_plan *trunk, fm_purpose purpose,
+                                   fm_plan **head, fm_roi_outputs *outputs) {
+  int levels = self->model.roi_level_count;
+  size_t rows = detector_head_rows(self->batch.count);
+  void *rois;
+  FM_TRY(fm_scratch_get(&self->rois, rows * FM_ROI_COLUMNS, sizeof(float), &rois));
+  fm_roi_heads_rois(&self->batch, &self->model, rows, rois);
+  fm_tensor inputs[FM_MODEL_LEVELS_MAX + 1];
+  for (int i = 0; i < levels; i++)
+    inputs[i] = fm_plan_output(trunk, i);
+  inputs[levels] = (fm_tensor){FM_F32, {(int)rows, FM_ROI_COLUMNS, 1, 1}, FM_ROI_COLUMNS, rois};
+  const fm_plan_options options = {purpose, self->precision, inputs, levels + 1, self->head_memory};
+  FM_TRY(fm_plan_cache_get(self->head_plans, &options, head));
+  for (int i = 0; i <= levels; i++) {
+    void *gradient =
+        purpose == FM_TRAIN && i < levels ? fm_plan_output_gradient(trunk, i).data : NULL;
+    fm_plan_bind(*head, i, inputs[i].data, gradient);
+  }
+  FM_TRY(fm_plan_forward(*head));
+  *outputs = (fm_roi_outputs){.rows = rows,
+                              .classes = self->class_count + 1,
+                              .logits = fm_plan_output(*head, FM_MODEL_LOGITS).data,
+                              .deltas = fm_plan_output(*head, FM_MODEL_BOXES).data};
+  return FM_OK;
+}
+
+// --- losses
+
+static size_t detector_most_boxes(const fm_input *inputs, size_t count) {
+  size_t most = 0;
+  for (size_t i = 0; i < count; i++)
+    most = inputs[i].box_count > most ? inputs[i].box_count : most;
+  return most;
+}
+
+// Where the losses of the proposals write their gradients: the trunk's own memory in training.
+static fm_status detector_rpn_gradients(fm_detector *self, fm_plan *trunk, fm_purpose purpose,
+                                        fm_rpn_outputs_view *view) {
+  void *memory = NULL;
+  if (purpose != FM_TRAIN)
+    FM_TRY(fm_scratch_get(&self->gradients, view->pictures * self->anchors.count, 5 * sizeof(float),
+                          &memory));
+  float *next = memory;
+  for (int level = 0; level < self->anchors.level_count; level++) {
+    if (purpose == FM_TRAIN) {
+      int objectness = fm_model_objectness(&self->model, level);
+      int deltas = fm_model_deltas(&self->model, level);
+      view->levels[level].dobjectness = fm_plan_output_gradient(trunk, objectness).data;
+      view->levels[level].ddeltas = fm_plan_output_gradient(trunk, deltas).data;
+      continue;
+    }
+    size_t count = view->pictures * self->anchors.levels[level].count;
+    view->levels[level].dobjectness = next;
+    view->levels[level].ddeltas = next + count;
+    next += 5 * count;
+  }
+  return FM_OK;
+}
+
+static fm_status detector_head_gradients(fm_detector *self, fm_plan *head, fm_purpose purpose,
+                                         fm_roi_outputs *outputs) {
+  if (purpose == FM_TRAIN) {
+    outputs->dlogits = fm_plan_output_gradient(head, FM_MODEL_LOGITS).data;
+    outputs->ddeltas = fm_plan_output_gradient(head, FM_MODEL_BOXES).data;
+    return FM_OK;
+  }
+  void *memory;
+  size_t cells = outputs->rows * (size_t)outputs->classes;
+  FM_TRY(fm_scratch_get(&self->gradients, cells, 5 * sizeof(float), &memory));
+  outputs->dlogits = memory;
+  outputs->ddeltas = outputs->dlogits + cells;
+  return FM_OK;
+}
+
+static fm_status detector_losses(fm_detector *self, const fm_input *inputs, size_t count,
+                                 fm_purpose purpose, uint64_t seed, fm_losses *out) {
+  fm_plan *trunk, *head;
+  fm_rpn_outputs_view view;
+  FM_TRY(detector_run_trunk(self, inputs, count, purpose, &trunk, &view));
+  FM_TRY(fm_rpn_propose(&self->rpn, &view, &self->config, true, detector_most_boxes(inputs, count),
+                        &self->proposals));
+  FM_TRY(detector_rpn_gradients(self, trunk, purpose, &view));
+  FM_TRY(fm_rpn_losses(&self->rpn, &view, &self->config, seed, out));
+  FM_TRY(fm_roi_heads_sample(&self->heads, &self->proposals, inputs, &self->config, seed,
+                             &self->batch));
+  fm_roi_outputs outputs;
+  FM_TRY(detector_run_head(self, trunk, purpose, &head, &outputs));
+  FM_TRY(detector_head_gradients(self, head, purpose, &outputs));
+  FM_TRY(fm_roi_heads_losses(&self->heads, &self->batch, &outputs, &self->config, out));
+  out->loss = out->classifier + out->box_reg + out->objectness + out->rpn_box_reg;
+  if (purpose != FM_TRAIN)
+    return FM_OK;
+  FM_TRY(fm_plan_backward(head));
+  return fm_plan_backward(trunk);
+}
+
+fm_status fm_detector_train(fm_detector *detector, const fm_input *inputs, size_t count,
+                            fm_random *random, fm_losses *out) {
+  FM_ASSERT(detector->training && count > 0);
+  return detector_losses(detector, inputs, count, FM_TRAIN, fm_random_bits(random), out);
+}
+
+fm_status fm_detector_validate(fm_detector *detector, const fm_input *inputs, size_t count,
+                               fm_random *random, fm_losses *out) {
+  FM_ASSERT(count > 0);
+  return detector_losses(detector, inputs, count, FM_VALIDATE, fm_random_bits(random), out);
+}
+
+// --- detections
+
+static fm_status detector_detect(fm_detector *self, const fm_input *inputs, size_t count,
+                                 fm_detections *out) {
+  fm_plan *trunk, *head;
+  fm_rpn_outputs_view view;
+  FM_TRY(detector_run_trunk(self, inputs, count, FM_INFER, &trunk, &view));
+  FM_TRY(fm_rpn_propose(&self->rpn, &view, &self->config, false, 0, &self->proposals));
+  FM_TRY(fm_roi_heads_take(&self->proposals, &self->batch));
+  fm_roi_outputs outputs;
+  FM_TRY(detector_run_head(self, trunk, FM_INFER, &head, &outputs));
+  return fm_roi_heads_detect(&self->heads, &self->batch, &outputs, inputs, &self->thresholds, out);
+}
+
+fm_status fm_detector_detect(fm_detector *detector, const fm_input *inputs, size_t count,
+                             fm_detections *out) {
+  FM_ASSERT(count > 0);
+  for (size_t i = 0; i < count; i++)
+    out[i] = (fm_detections){0};
+  fm_status status = detector_detect(detector, inputs, count, out);
+  for (size_t i = 0; status < 0 && i < count; i++)
+    fm_detections_release(&out[i]);
+  return status;
+}
+
+void fm_detections_release(fm_detections *detections) {
+  free(detections->items);
+  *detections = (fm_detections){0};
+}

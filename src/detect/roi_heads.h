@@ -1,0 +1,69 @@
+// The second stage around its layers: which proposals it sees, its two losses, and from its outputs
+// to detections. torchvision's RoIHeads (Girshick 2015; Lin et al. 2017 for the levels).
+#ifndef FM_DETECT_ROI_HEADS_H
+#define FM_DETECT_ROI_HEADS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/box.h"
+#include "base/status.h"
+#include "detect/config.h"
+#include "detect/detector.h"
+#include "detect/model/model.h"
+#include "detect/rpn.h"
+#include "detect/scratch.h"
+
+// The rows the head runs on, all pictures together, and what each stands for.
+typedef struct fm_roi_batch {
+  size_t pictures, count; // rows in all
+  size_t *starts;         // (pictures + 1): a picture's rows
+  fm_box *boxes;          // (count), in pixels of the network's input
+  int32_t *labels;        // (count): 0 is background; training only
+  fm_box *truth;          // (count): of rows with a label > 0
+  fm_scratch memory;
+} fm_roi_batch;
+void fm_roi_batch_release(fm_roi_batch *batch);
+
+typedef struct fm_roi_heads {
+  fm_scratch work, rows, places;
+} fm_roi_heads;
+void fm_roi_heads_release(fm_roi_heads *heads);
+
+// Training: the proposals and the true boxes (added to the proposals, for which each picture's row
+// needs that much spare room), matched and sampled.
+FM_MUST_USE fm_status fm_roi_heads_sample(fm_roi_heads *heads, fm_proposals *proposals,
+                                          const fm_input *inputs, const fm_model_config *config,
+                                          uint64_t seed, fm_roi_batch *out);
+// Detection: the proposals as they are.
+FM_MUST_USE fm_status fm_roi_heads_take(const fm_proposals *proposals, fm_roi_batch *out);
+
+// The rows as fm_roi_align reads them: rois (rows, FM_ROI_COLUMNS); what lies behind batch->count is
+// masked. Levels by torchvision's LevelMapper (scale 224, level 4).
+void fm_roi_heads_rois(const fm_roi_batch *batch, const fm_model *model, size_t rows, float *rois);
+
+// What the head gave for `rows` rows, of which the first batch->count count.
+typedef struct fm_roi_outputs {
+  size_t rows;
+  int classes;                  // with background
+  const float *logits, *deltas; // (rows, classes), (rows, 4 * classes)
+  float *dlogits, *ddeltas;     // the same shapes; losses only
+} fm_roi_outputs;
+
+// Fills losses->classifier and losses->box_reg and WRITES all of dlogits and ddeltas.
+FM_MUST_USE fm_status fm_roi_heads_losses(fm_roi_heads *heads, const fm_roi_batch *batch,
+                                          const fm_roi_outputs *outputs,
+                                          const fm_model_config *config, fm_losses *losses);
+
+typedef struct fm_roi_thresholds {
+  float score, nms;
+  int limit;     // detections a picture at most
+  bool agnostic; // boxes of different classes suppress each other too
+} fm_roi_thresholds;
+// out (pictures): boxes in pixels of the source pictures.
+FM_MUST_USE fm_status fm_roi_heads_detect(fm_roi_heads *heads, const fm_roi_batch *batch,
+                                          const fm_roi_outputs *outputs, const fm_input *inputs,
+                                          const fm_roi_thresholds *thresholds, fm_detections *out);
+
+#endif
