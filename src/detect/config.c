@@ -7,7 +7,10 @@
 
 #define CONFIG_ARCHS                                           \
   "fasterrcnn_resnet50_fpn|fasterrcnn_mobilenet_v3_large_fpn|" \
-  "fasterrcnn_mobilenet_v3_large_320_fpn"
+  "fasterrcnn_mobilenet_v3_large_320_fpn|"                     \
+  "fasterrcnn_efficientnet_lite0_fpn|"                         \
+  "fasterrcnn_efficientnet_lite1_fpn|"                         \
+  "fasterrcnn_efficientnet_lite2_fpn"
 
 // Rows name the key, its field, the range, the default (that of fasterrcnn_resnet50_fpn) and a help
 // line.
@@ -36,11 +39,25 @@ const fm_option fm_model_options[] = {
     ROW_FLOATS("model.image_std", image_std, 1e-6, 1e3, "[0.229, 0.224, 0.225]",
                "deviation of red, green, blue, divided by"),
     ROW_INT("model.trainable_backbone_layers", trainable_backbone_layers, 0, 6, "3",
-            "stages of the backbone that train, from its end (ResNet 0 to 5, MobileNet 0 to 6)"),
+            "stages of the backbone that train, from its end (ResNet and EfficientNet 0 to 5, "
+            "MobileNet 0 to 6)"),
     ROW_ENUM("model.norm", norm, "frozen|batch", "frozen",
              "backbone norm: frozen statistics, or batch norm that trains"),
     ROW_FLOAT("model.frozen_bn_eps", frozen_bn_eps, 0, 1, "1e-05",
               "epsilon of the frozen norm (torchvision's COCO ResNet weights want 0)"),
+    ROW_FLOATS("model.backbone_levels", backbone_levels, 4, 32, "[4, 8, 16, 32]",
+               "strides of the backbone's maps that enter the pyramid"),
+    ROW_INT("model.fpn_channels", fpn_channels, 8, 1024, "256", "channels of each pyramid level"),
+    ROW_INT("model.fpn_extra_levels", fpn_extra_levels, 0, 2, "1",
+            "levels for proposals alone, each half of the last one before"),
+    ROW_ENUM("model.fpn_conv", fpn_conv, "full|separable", "full",
+             "3 x 3 convolution of each pyramid level: full, or depthwise and pointwise"),
+    ROW_ENUM("model.rpn_conv", rpn_conv, "full|separable", "full",
+             "3 x 3 convolution before objectness and proposals: full, or depthwise and pointwise"),
+    ROW_INT("model.roi_size", roi_size, 1, 28, "7",
+            "height and width of the features pooled from a proposal"),
+    ROW_INT("model.box_head_features", box_head_features, 8, 8192, "1024",
+            "width of the two layers before the classes and boxes"),
     ROW_TABLE("model.rpn_anchor_sizes", rpn_anchor_sizes, 1, 1e5,
               "[[32], [64], [128], [256], [512]]", "anchor sizes in pixels, a row a level"),
     ROW_TABLE("model.rpn_anchor_aspect_ratios", rpn_anchor_aspect_ratios, 1e-3, 1e3,
@@ -87,10 +104,11 @@ const fm_option fm_model_options[] = {
     {.name = NULL},
 };
 
-// MobileNet's pyramid has three levels, each with every size (torchvision's
-// _fasterrcnn_mobilenet_v3_large_fpn).
+// MobileNet's pyramid has three levels, two of maps at stride 32, each with every size
+// (torchvision's _fasterrcnn_mobilenet_v3_large_fpn).
 static void config_preset_mobilenet(fm_model_config *config) {
   static const float sizes[] = {32, 64, 128, 256, 512};
+  config->backbone_levels = (fm_float_list){.count = 2, .values = {32, 32}};
   config->rpn_anchor_sizes = (fm_float_table){.count = 3};
   config->rpn_anchor_aspect_ratios.count = 3;
   for (int level = 0; level < 3; level++) {
@@ -104,13 +122,26 @@ static void config_preset_mobilenet(fm_model_config *config) {
   config->rpn_score_thresh = 0.05f;
 }
 
+// EfficientNet-Lite was trained on pixels of -1 to 1, with this epsilon
+// (efficientnet_lite_builder.py).
+static void config_preset_efficientnet_lite(fm_model_config *config) {
+  for (int channel = 0; channel < 3; channel++) {
+    config->image_mean.values[channel] = 127.0f / 255;
+    config->image_std.values[channel] = 128.0f / 255;
+  }
+  config->frozen_bn_eps = 1e-3f;
+  config->trainable_backbone_layers = 5;
+}
+
 void fm_model_config_preset(fm_model_config *config, fm_arch arch) {
   *config = (fm_model_config){0};
   fm_status status = fm_options_defaults(fm_model_options, config);
   FM_ASSERT(status == FM_OK); // the table's own text
   config->arch = arch;
-  if (arch != FM_ARCH_RESNET50_FPN)
+  if (fm_arch_is_mobilenet_v3(arch))
     config_preset_mobilenet(config);
+  if (fm_arch_is_efficientnet_lite(arch))
+    config_preset_efficientnet_lite(config);
   if (arch == FM_ARCH_MOBILENET_V3_LARGE_320_FPN) {
     config->min_size = 320;
     config->max_size = 640;
@@ -119,10 +150,29 @@ void fm_model_config_preset(fm_model_config *config, fm_arch arch) {
   }
 }
 
+// The strides double from level to level, since proposals are dealt out to levels by their size.
+// torchvision's MobileNetV3 has two maps at stride 32.
+static fm_status config_check_levels(const fm_model_config *config) {
+  const fm_float_list *levels = &config->backbone_levels;
+  bool fits = levels->count >= 1 && levels->count + config->fpn_extra_levels <= FM_TABLE_ROWS_MAX;
+  const bool twice = fm_arch_is_mobilenet_v3(config->arch) && levels->count == 2 &&
+                     levels->values[0] == 32 && levels->values[1] == 32;
+  for (int i = 0; fits && !twice && i < levels->count; i++) {
+    const float stride = levels->values[i];
+    fits = (stride == 4 || stride == 8 || stride == 16 || stride == 32) &&
+           (i == 0 || stride == 2 * levels->values[i - 1]);
+  }
+  if (!fits)
+    return fm_fail(FM_ERR_ARGUMENT,
+                   "model.backbone_levels: strides of 4 to 32 that double from one to the next "
+                   "are expected, such as [8, 16, 32]");
+  return FM_OK;
+}
+
 static fm_status config_check_anchors(const fm_model_config *config) {
   const fm_float_table *sizes = &config->rpn_anchor_sizes;
   const fm_float_table *ratios = &config->rpn_anchor_aspect_ratios;
-  int levels = config->arch == FM_ARCH_RESNET50_FPN ? 5 : 3;
+  const int levels = config->backbone_levels.count + config->fpn_extra_levels;
   if (sizes->count != levels)
     return fm_fail(FM_ERR_ARGUMENT, "model.rpn_anchor_sizes has %d rows, the pyramid %d levels",
                    sizes->count, levels);
@@ -155,7 +205,7 @@ fm_status fm_model_config_check(const fm_model_config *config) {
   if (config->image_std.count != 3)
     return fm_fail(FM_ERR_ARGUMENT, "model.image_std needs 3 numbers, not %d",
                    config->image_std.count);
-  int layers = config->arch == FM_ARCH_RESNET50_FPN ? 5 : 6;
+  int layers = fm_arch_is_mobilenet_v3(config->arch) ? 6 : 5;
   if (config->trainable_backbone_layers < 0 || config->trainable_backbone_layers > layers)
     return fm_fail(FM_ERR_ARGUMENT, "model.trainable_backbone_layers: %d is not in 0 to %d",
                    config->trainable_backbone_layers, layers);
@@ -167,5 +217,6 @@ fm_status fm_model_config_check(const fm_model_config *config) {
     return fm_fail(FM_ERR_ARGUMENT,
                    "model.box_bg_iou_thresh (%g) is greater than model.box_fg_iou_thresh (%g)",
                    (double)config->box_bg_iou_thresh, (double)config->box_fg_iou_thresh);
+  FM_TRY(config_check_levels(config));
   return config_check_anchors(config);
 }

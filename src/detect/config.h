@@ -12,6 +12,9 @@ typedef enum fm_arch {
   FM_ARCH_RESNET50_FPN,
   FM_ARCH_MOBILENET_V3_LARGE_FPN,
   FM_ARCH_MOBILENET_V3_LARGE_320_FPN,
+  FM_ARCH_EFFICIENTNET_LITE0_FPN,
+  FM_ARCH_EFFICIENTNET_LITE1_FPN,
+  FM_ARCH_EFFICIENTNET_LITE2_FPN,
   FM_ARCH_COUNT,
 } fm_arch;
 
@@ -22,9 +25,13 @@ typedef struct fm_model_config {
   int arch; // fm_arch; the words are torchvision's: "fasterrcnn_resnet50_fpn" and so on
   int min_size, max_size;
   fm_float_list image_mean, image_std;
-  int trainable_backbone_layers; // 0..5 for ResNet, 0..6 for MobileNet
+  int trainable_backbone_layers; // 0..5 for ResNet and EfficientNet, 0..6 for MobileNet
   int norm;                      // fm_config_norm: frozen|batch
   float frozen_bn_eps;
+  fm_float_list backbone_levels; // strides of the backbone's maps that enter the pyramid, rising
+  int fpn_channels, fpn_extra_levels;
+  int fpn_conv, rpn_conv; // fm_config_conv: full|separable
+  int roi_size, box_head_features;
   fm_float_table rpn_anchor_sizes, rpn_anchor_aspect_ratios; // a row a pyramid level
   int rpn_pre_nms_top_n_train, rpn_pre_nms_top_n_test, rpn_post_nms_top_n_train,
       rpn_post_nms_top_n_test;
@@ -41,6 +48,7 @@ typedef struct fm_model_config {
 } fm_model_config;
 
 typedef enum fm_config_norm { FM_CONFIG_NORM_FROZEN, FM_CONFIG_NORM_BATCH } fm_config_norm;
+typedef enum fm_config_conv { FM_CONFIG_CONV_FULL, FM_CONFIG_CONV_SEPARABLE } fm_config_conv;
 
 // The rows "model.*" and "loss.*", offsets into fm_model_config; ends with name NULL.
 extern const fm_option fm_model_options[];
@@ -48,6 +56,12 @@ extern const fm_option fm_model_options[];
 // Sets every field to what torchvision's builder of this architecture uses when it is given no
 // argument (min_size 320 for the 320 model …). Keys that the user sets come after.
 void fm_model_config_preset(fm_model_config *config, fm_arch arch);
+static inline bool fm_arch_is_mobilenet_v3(int arch) {
+  return arch == FM_ARCH_MOBILENET_V3_LARGE_FPN || arch == FM_ARCH_MOBILENET_V3_LARGE_320_FPN;
+}
+static inline bool fm_arch_is_efficientnet_lite(int arch) {
+  return arch >= FM_ARCH_EFFICIENTNET_LITE0_FPN && arch <= FM_ARCH_EFFICIENTNET_LITE2_FPN;
+}
 // Contradictions between fields (anchor rows against levels …); FM_ERR_ARGUMENT names the key.
 FM_MUST_USE fm_status fm_model_config_check(const fm_model_config *config);
 

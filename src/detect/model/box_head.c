@@ -7,21 +7,21 @@ static fm_value box_linear(fm_graph *graph, fm_value x, fm_linear_options option
   return fm_linear(graph, x, &options);
 }
 
-fm_box_outputs fm_box_head(fm_graph *graph, const fm_value *levels, int level_count, fm_value rois,
-                           int class_count) {
+fm_box_outputs fm_box_head(fm_graph *graph, const fm_value *levels, fm_value rois, int class_count,
+                           const fm_model_config *config) {
   fm_value x = fm_roi_align(graph, levels, rois,
-                            &(fm_roi_align_options){.level_count = level_count,
-                                                    .output_size = FM_MODEL_ROI_SIZE,
+                            &(fm_roi_align_options){.level_count = config->backbone_levels.count,
+                                                    .output_size = config->roi_size,
                                                     .sampling_ratio = FM_MODEL_SAMPLING_RATIO});
   x = box_linear(graph, x,
                  (fm_linear_options){.name = "roi_heads.box_head.fc6",
-                                     .out_features = FM_MODEL_HEAD_FEATURES,
-                                     .in_height = FM_MODEL_ROI_SIZE,
-                                     .in_width = FM_MODEL_ROI_SIZE,
+                                     .out_features = config->box_head_features,
+                                     .in_height = config->roi_size,
+                                     .in_width = config->roi_size,
                                      .act = FM_ACT_RELU});
   x = box_linear(graph, x,
                  (fm_linear_options){.name = "roi_heads.box_head.fc7",
-                                     .out_features = FM_MODEL_HEAD_FEATURES,
+                                     .out_features = config->box_head_features,
                                      .act = FM_ACT_RELU});
   fm_value logits = box_linear(graph, x,
                                (fm_linear_options){.name = "roi_heads.box_predictor.cls_score",

@@ -13,27 +13,58 @@ fm_value fm_backbone_conv2d(fm_graph *graph, fm_value x, const fm_backbone_conv 
   bool frozen = config->norm == FM_CONFIG_NORM_FROZEN;
   // The op takes 0 for its default; an epsilon of 0 is meant here, which the least float is.
   float frozen_eps = config->frozen_bn_eps > 0 ? config->frozen_bn_eps : FLT_MIN;
+  int padding = conv->kernel / 2, padding_end = padding;
+  if (conv->same_padding && conv->stride == 2) {
+    padding = (conv->kernel - 2) / 2; // kernel - 2 in all, the smaller half first
+    padding_end = conv->kernel - 2 - padding;
+  }
   return fm_conv2d(graph, x,
                    &(fm_conv2d_options){.name = conv->name,
                                         .norm_name = conv->norm,
                                         .norm = frozen ? FM_NORM_FROZEN : FM_NORM_BATCH,
-                                        .norm_eps = frozen ? frozen_eps : 0,
+                                        .norm_eps = frozen ? frozen_eps : conv->norm_eps,
+                                        .norm_momentum = conv->norm_momentum,
                                         .out_channels = conv->out_channels,
                                         .kernel = conv->kernel,
                                         .stride = conv->stride,
-                                        .padding = conv->kernel / 2,
+                                        .padding = padding,
+                                        .padding_end = padding_end,
                                         .groups = conv->groups,
                                         .act = conv->act,
                                         .residual = conv->residual,
                                         .init = FM_INIT_KAIMING_NORMAL_FAN_OUT});
 }
 
+const fm_backbone *fm_backbone_of(const fm_model_config *config) {
+  if (config->arch == FM_ARCH_RESNET50_FPN)
+    return &fm_backbone_resnet50;
+  return fm_arch_is_mobilenet_v3(config->arch) ? &fm_backbone_mobilenet_v3_large
+                                               : &fm_backbone_efficientnet_lite;
+}
+
+// The maps of the wanted strides; of several at one stride the deepest.
+static fm_backbone_maps model_select_maps(const fm_backbone_maps *all,
+                                          const fm_float_list *levels) {
+  fm_backbone_maps chosen = {.count = levels->count};
+  int from = all->count;
+  for (int i = levels->count - 1; i >= 0; i--) {
+    const int stride = (int)levels->values[i];
+    do
+      FM_ASSERT(--from >= 0); // fm_model_config_check knows the strides
+    while (all->strides[from] != stride);
+    chosen.values[i] = all->values[from];
+    chosen.strides[i] = stride;
+  }
+  return chosen;
+}
+
 static fm_status model_build_trunk(fm_model *model, const fm_backbone *backbone,
                                    const fm_model_config *config) {
   fm_graph *graph = model->trunk;
   fm_value picture = fm_graph_input(graph, "picture", 3, false);
-  fm_backbone_maps maps = backbone->build(graph, picture, config);
-  fm_backbone_maps levels = fm_fpn(graph, &maps);
+  const fm_backbone_maps all = backbone->build(graph, picture, config);
+  const fm_backbone_maps maps = model_select_maps(&all, &config->backbone_levels);
+  const fm_backbone_maps levels = fm_fpn(graph, &maps, config);
   model->roi_level_count = maps.count;
   model->rpn_level_count = levels.count;
   char name[32];
@@ -43,7 +74,7 @@ static fm_status model_build_trunk(fm_model *model, const fm_backbone *backbone,
   }
   for (int i = 0; i < model->rpn_level_count; i++) {
     model->strides[i] = levels.strides[i];
-    fm_rpn_outputs rpn = fm_rpn_head(graph, levels.values[i], model->anchors_per_place);
+    fm_rpn_outputs rpn = fm_rpn_head(graph, levels.values[i], model->anchors_per_place, config);
     snprintf(name, sizeof name, "objectness.%d", i);
     fm_graph_output_plain(graph, name, rpn.objectness);
     snprintf(name, sizeof name, "deltas.%d", i);
@@ -52,16 +83,16 @@ static fm_status model_build_trunk(fm_model *model, const fm_backbone *backbone,
   return fm_graph_status(graph);
 }
 
-static fm_status model_build_head(fm_model *model, int class_count) {
+static fm_status model_build_head(fm_model *model, int class_count, const fm_model_config *config) {
   fm_graph *graph = model->head;
   fm_value levels[FM_MODEL_LEVELS_MAX] = {{0}};
   for (int i = 0; i < model->roi_level_count; i++) {
     char name[32];
     snprintf(name, sizeof name, "pyramid.%d", i);
-    levels[i] = fm_graph_input(graph, name, FM_MODEL_CHANNELS, true);
+    levels[i] = fm_graph_input(graph, name, config->fpn_channels, true);
   }
   fm_value rois = fm_graph_input(graph, "rois", FM_ROI_COLUMNS, false);
-  fm_box_outputs boxes = fm_box_head(graph, levels, model->roi_level_count, rois, class_count + 1);
+  fm_box_outputs boxes = fm_box_head(graph, levels, rois, class_count + 1, config);
   fm_graph_output_plain(graph, "class_logits", boxes.logits);
   fm_graph_output_plain(graph, "box_deltas", boxes.deltas);
   return fm_graph_status(graph);
@@ -74,17 +105,15 @@ fm_status fm_model_build(fm_model *out, fm_params *params, const fm_model_config
   if (class_count < 1 || class_count > SHRT_MAX)
     return fm_fail(FM_ERR_ARGUMENT, "a detector of %d classes; 1 to %d are possible", class_count,
                    SHRT_MAX);
-  const fm_backbone *backbone = config->arch == FM_ARCH_RESNET50_FPN
-                                    ? &fm_backbone_resnet50
-                                    : &fm_backbone_mobilenet_v3_large;
+  const fm_backbone *backbone = fm_backbone_of(config);
   fm_status status;
   out->anchors_per_place =
       config->rpn_anchor_sizes.rows[0].count * config->rpn_anchor_aspect_ratios.rows[0].count;
   FM_TRY_OUT(fm_graph_new(&out->trunk, params));
   FM_TRY_OUT(fm_graph_new(&out->head, params));
   FM_TRY_OUT(model_build_trunk(out, backbone, config));
-  FM_TRY_OUT(model_build_head(out, class_count));
-  backbone->freeze(params, config->trainable_backbone_layers);
+  FM_TRY_OUT(model_build_head(out, class_count, config));
+  backbone->freeze(params, config);
   return FM_OK;
 out:
   fm_model_release(out);

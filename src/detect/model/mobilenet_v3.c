@@ -32,8 +32,11 @@ enum {
   MOBILENET_NAME_BYTES = 80,
 };
 // Where the stages C0 to C5 begin: the first feature, the blocks with a stride, the last feature.
-// C4 and C5 feed the pyramid.
+// torchvision feeds C4 (its first block) and C5 to the pyramid.
 static const int mobilenet_stages[MOBILENET_STAGES] = {0, 2, 4, 7, 13, MOBILENET_LAST};
+// The blocks that give maps: the last one at each stride, and torchvision's.
+static const struct { int index, stride; } mobilenet_maps[] = {{3, 4}, {6, 8}, {12, 16}, {13, 32}};
+enum { MOBILENET_MAPS = sizeof mobilenet_maps / sizeof mobilenet_maps[0] };
 
 // torchvision's _make_divisible(channels, 8).
 static int mobilenet_divisible(int channels) {
@@ -118,25 +121,32 @@ static fm_backbone_maps mobilenet_build(fm_graph *graph, fm_value picture,
                                                  .stride = 2,
                                                  .act = FM_ACT_HARD_SWISH},
                               config);
-  fm_backbone_maps maps = {.count = 2, .strides = {32, 32}};
+  fm_backbone_maps maps = {0};
   for (int index = 1; index <= MOBILENET_BLOCKS; index++) {
     x = mobilenet_residual(graph, x, index, config);
-    if (index == mobilenet_stages[MOBILENET_STAGES - 2])
-      maps.values[0] = x;
+    if (maps.count == MOBILENET_MAPS || index != mobilenet_maps[maps.count].index)
+      continue;
+    maps.values[maps.count] = x;
+    maps.strides[maps.count] = mobilenet_maps[maps.count].stride;
+    if (maps.strides[maps.count++] == fm_backbone_last_stride(config) &&
+        maps.count < MOBILENET_MAPS)
+      return maps;
   }
   char prefix[MOBILENET_NAME_BYTES / 2];
   snprintf(prefix, sizeof prefix, "backbone.body.%d", MOBILENET_LAST);
-  maps.values[1] = mobilenet_conv(graph, x, prefix,
-                                  (fm_backbone_conv){.out_channels = MOBILENET_LAST_CHANNELS,
-                                                     .kernel = 1,
-                                                     .act = FM_ACT_HARD_SWISH},
-                                  config);
+  maps.strides[maps.count] = 32;
+  maps.values[maps.count++] = mobilenet_conv(
+      graph, x, prefix,
+      (fm_backbone_conv){
+          .out_channels = MOBILENET_LAST_CHANNELS, .kernel = 1, .act = FM_ACT_HARD_SWISH},
+      config);
   return maps;
 }
 
 // torchvision's _mobilenet_extractor: everything before the first trained stage is frozen, all of
 // it when none is.
-static void mobilenet_freeze(fm_params *params, int trained) {
+static void mobilenet_freeze(fm_params *params, const fm_model_config *config) {
+  const int trained = config->trainable_backbone_layers;
   int before = trained == 0 ? MOBILENET_LAST + 1 : mobilenet_stages[MOBILENET_STAGES - trained];
   for (int index = 0; index < before; index++) {
     char prefix[MOBILENET_NAME_BYTES];

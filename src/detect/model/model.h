@@ -12,17 +12,16 @@
 
 enum {
   FM_MODEL_LEVELS_MAX = FM_ROI_LEVELS_MAX,
-  FM_MODEL_CHANNELS = 256, // of every pyramid level
-  FM_MODEL_ROI_SIZE = 7,   // of box_roi_pool's output
   FM_MODEL_SAMPLING_RATIO = 2,
-  FM_MODEL_HEAD_FEATURES = 1024,
 };
 
 // Trunk: input 0 is the picture batch (n,3,h,w), h and w multiples of 32. Outputs, by position:
 //   0 .. roi_level_count-1         pyramid levels RoIAlign pools from, highest resolution first,
-//   native layout (n,256,h_l,w_l) fm_model_objectness(m, level)  objectness logits (n,a,h_l,w_l),
-//   plain; level 0 .. rpn_level_count-1, the pooled one last fm_model_deltas(m, level)      box
-//   deltas (n,4a,h_l,w_l), plain; channel 4*anchor + (dx,dy,dw,dh)
+//   native layout (n,fpn_channels,h_l,w_l)
+//   fm_model_objectness(m, level)  objectness logits (n,a,h_l,w_l), plain; level 0 ..
+//   rpn_level_count-1, the pooled ones last
+//   fm_model_deltas(m, level)      box deltas (n,4a,h_l,w_l), plain; channel 4*anchor +
+//   (dx,dy,dw,dh)
 // with a = anchors_per_place. Head: inputs 0 .. roi_level_count-1 are those pyramid levels, input
 // roi_level_count the RoIs (r,7,1,1) of fm_roi_align; output 0 the class logits (r,classes+1,1,1),
 // 1 the box deltas (r,4*(classes+1),1,1), both plain.

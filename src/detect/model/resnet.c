@@ -56,25 +56,29 @@ static fm_backbone_maps resnet50_build(fm_graph *graph, fm_value picture,
       &builder, picture, "backbone.body", "conv1", "bn1",
       (fm_backbone_conv){.out_channels = 64, .kernel = 7, .stride = 2, .act = FM_ACT_RELU});
   x = fm_max_pool2d(graph, x, &(fm_pool2d_options){.kernel = 3, .stride = 2, .padding = 1});
-  fm_backbone_maps maps = {.count = RESNET_STAGES};
+  fm_backbone_maps maps = {0};
   int total_stride = 4;
   for (int stage = 0; stage < RESNET_STAGES; stage++) {
     const resnet_stage *s = &resnet50_stages[stage];
+    total_stride *= s->stride;
+    if (total_stride > fm_backbone_last_stride(config))
+      break;
     for (int block = 0; block < s->blocks; block++) {
       char prefix[RESNET_PREFIX_BYTES];
       snprintf(prefix, sizeof prefix, "backbone.body.layer%d.%d", stage + 1, block);
       x = resnet_block(&builder, x, prefix, s->width, block == 0 ? s->stride : 1);
     }
-    total_stride *= s->stride;
     maps.values[stage] = x;
     maps.strides[stage] = total_stride;
+    maps.count++;
   }
   return maps;
 }
 
 // torchvision's _resnet_fpn_extractor: layer4, layer3, layer2, layer1, conv1 train, in this order;
 // bn1 only when all do.
-static void resnet50_freeze(fm_params *params, int trained) {
+static void resnet50_freeze(fm_params *params, const fm_model_config *config) {
+  const int trained = config->trainable_backbone_layers;
   static const char *const prefixes[] = {"backbone.body.layer4.", "backbone.body.layer3.",
                                          "backbone.body.layer2.", "backbone.body.layer1.",
                                          "backbone.body.conv1."};

@@ -2,21 +2,22 @@
 // anchor at each place.
 #include "detect/model/parts.h"
 
-fm_rpn_outputs fm_rpn_head(fm_graph *graph, fm_value level, int anchors_per_place) {
-  fm_conv2d_options options = {.name = "rpn.head.conv.0.0",
-                               .out_channels = FM_MODEL_CHANNELS,
-                               .kernel = 3,
-                               .padding = 1,
+fm_rpn_outputs fm_rpn_head(fm_graph *graph, fm_value level, int anchors_per_place,
+                           const fm_model_config *config) {
+  fm_value features =
+      fm_model_conv2d(graph, level,
+                      &(fm_model_conv){.name = "rpn.head.conv.0.0",
+                                       .out_channels = config->fpn_channels,
+                                       .separable = config->rpn_conv == FM_CONFIG_CONV_SEPARABLE,
+                                       .act = FM_ACT_RELU,
+                                       .init = FM_INIT_NORMAL,
+                                       .init_scale = 0.01f});
+  fm_conv2d_options options = {.name = "rpn.head.cls_logits",
+                               .out_channels = anchors_per_place,
+                               .kernel = 1,
                                .bias = true,
-                               .act = FM_ACT_RELU,
                                .init = FM_INIT_NORMAL,
                                .init_scale = 0.01f};
-  fm_value features = fm_conv2d(graph, level, &options);
-  options.kernel = 1;
-  options.padding = 0;
-  options.act = FM_ACT_NONE;
-  options.name = "rpn.head.cls_logits";
-  options.out_channels = anchors_per_place;
   fm_value objectness = fm_conv2d(graph, features, &options);
   options.name = "rpn.head.bbox_pred";
   options.out_channels = 4 * anchors_per_place;
