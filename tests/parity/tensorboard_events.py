@@ -19,10 +19,14 @@ import urllib.request
 from pathlib import Path
 
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
-from PIL import Image
-from tensorboard import program
-from tensorboard.backend.event_processing import event_accumulator
-from tensorboard.util import tensor_util
+try:
+    from PIL import Image
+    from tensorboard import program
+    from tensorboard.backend.event_processing import event_accumulator
+    from tensorboard.util import tensor_util
+except ImportError as missing:
+    print(f"skipped: {missing}")
+    sys.exit(77)
 
 SCALARS = ["loss_classifier", "loss_box_reg", "loss_objectness", "loss_rpn_box_reg", "average_loss", "lr_epoch"]
 failures = 0
