@@ -7,33 +7,18 @@
 #include <string.h>
 
 #include "base/file.h"
+#include "base/utf8.h"
 
 enum { PROBLEMS_REASON_BYTES = 1024 };
-
-// The length of the UTF-8 sequence at `text`, 0 when it is none.
-static size_t problems_sequence(const unsigned char *text) {
-  if (text[0] < 0x80)
-    return 1;
-  size_t length = text[0] >= 0xf0 ? 4 : text[0] >= 0xe0 ? 3 : 2;
-  if (text[0] < 0xc2 || text[0] > 0xf4)
-    return 0;
-  for (size_t i = 1; i < length; i++)
-    if ((text[i] & 0xc0) != 0x80)
-      return 0;
-  if ((text[0] == 0xe0 && text[1] < 0xa0) || (text[0] == 0xed && text[1] > 0x9f) ||
-      (text[0] == 0xf0 && text[1] < 0x90) || (text[0] == 0xf4 && text[1] > 0x8f))
-    return 0;
-  return length;
-}
 
 // A copy that any terminal and any JSON reader takes.
 static char *problems_clean(const char *text) {
   char *copy = strdup(text);
   if (!copy)
     return NULL;
-  for (unsigned char *at = (unsigned char *)copy; *at;) {
-    size_t length = problems_sequence(at);
-    if (length == 0 || *at < 0x20 || *at == 0x7f)
+  for (char *at = copy; *at;) {
+    const size_t length = fm_utf8_printable(at);
+    if (length == 0)
       *at = '?';
     at += length ? length : 1;
   }

@@ -1,0 +1,36 @@
+// UTF-8 sequences (RFC 3629).
+#include "base/utf8.h"
+
+size_t fm_utf8_sequence(const char *text) {
+  const unsigned char *at = (const unsigned char *)text;
+  if (at[0] < 0x80)
+    return 1;
+  if (at[0] < 0xc2 || at[0] > 0xf4)
+    return 0;
+  const size_t length = at[0] >= 0xf0 ? 4 : at[0] >= 0xe0 ? 3 : 2;
+  for (size_t i = 1; i < length; i++)
+    if ((at[i] & 0xc0) != 0x80)
+      return 0;
+  if ((at[0] == 0xe0 && at[1] < 0xa0) || (at[0] == 0xed && at[1] > 0x9f) ||
+      (at[0] == 0xf0 && at[1] < 0x90) || (at[0] == 0xf4 && at[1] > 0x8f))
+    return 0;
+  return length;
+}
+
+size_t fm_utf8_printable(const char *text) {
+  const unsigned char first = (unsigned char)text[0];
+  if (first < 0x20 || first == 0x7f)
+    return 0;
+  const size_t length = fm_utf8_sequence(text);
+  // U+0080 to U+009F are control characters too.
+  return length == 2 && first == 0xc2 && (unsigned char)text[1] < 0xa0 ? 0 : length;
+}
+
+size_t fm_utf8_count(const char *text) {
+  size_t count = 0;
+  for (; *text; count++) {
+    const size_t length = fm_utf8_sequence(text);
+    text += length ? length : 1;
+  }
+  return count;
+}
