@@ -1,0 +1,105 @@
+// Escaping for each kind of file a report consists of.
+#include "report/text.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "base/utf8.h"
+
+// Copies the printable character at *text, or '?', to `out`, and moves *text behind it.
+static void text_next(const char **text, char out[5]) {
+  const size_t length = fm_utf8_printable(*text);
+  memset(out, 0, 5);
+  if (length)
+    memcpy(out, *text, length);
+  else
+    out[0] = '?';
+  const size_t whole = fm_utf8_sequence(*text);
+  *text += whole ? whole : 1;
+}
+
+void fm_text_html(FILE *out, const char *text) {
+  char character[5];
+  while (*text) {
+    if (*text == '\n' || *text == '\t') {
+      fputc(*text++, out);
+      continue;
+    }
+    text_next(&text, character);
+    switch (character[0]) {
+    case '&':
+      fputs("&amp;", out);
+      break;
+    case '<':
+      fputs("&lt;", out);
+      break;
+    case '>':
+      fputs("&gt;", out);
+      break;
+    case '"':
+      fputs("&quot;", out);
+      break;
+    case '\'':
+      fputs("&#39;", out);
+      break;
+    default:
+      fputs(character, out);
+    }
+  }
+}
+
+void fm_text_json(FILE *out, const char *text) {
+  char character[5];
+  fputc('"', out);
+  while (*text) {
+    text_next(&text, character);
+    // "</script>" and "<!--" would end the element the string stands in.
+    if (strchr("\"\\<>&'", character[0]))
+      fprintf(out, "\\u%04x", (unsigned)character[0]);
+    else
+      fputs(character, out);
+  }
+  fputc('"', out);
+}
+
+void fm_text_csv(FILE *out, const char *text) {
+  const int quoted = *text == 0 || strpbrk(text, ",\"#;'") || *text == ' ';
+  char character[5];
+  if (quoted)
+    fputc('"', out);
+  while (*text) {
+    text_next(&text, character);
+    fputs(character[0] == '"' ? "\"\"" : character, out);
+  }
+  if (quoted)
+    fputc('"', out);
+}
+
+void fm_text_gnuplot(FILE *out, const char *text, size_t longest) {
+  const int cut = fm_utf8_count(text) > longest;
+  char character[5];
+  fputc('\'', out);
+  for (size_t i = 0; *text && i + (size_t)cut < longest; i++) {
+    text_next(&text, character);
+    // gnuplot does not take a doubled quote for one everywhere: a typographic one cannot end the
+    // string.
+    fputs(character[0] == '\'' ? "\xe2\x80\x99" : character, out);
+  }
+  if (cut)
+    fputs("\xe2\x80\xa6", out); // …
+  fputc('\'', out);
+}
+
+void fm_text_json_number(FILE *out, double value) {
+  if (isfinite(value))
+    fprintf(out, "%.9g", value);
+  else
+    fputs("null", out);
+}
+
+void fm_text_csv_number(FILE *out, double value) {
+  if (isfinite(value))
+    fprintf(out, "%.9g", value);
+  else
+    fputs("NaN", out);
+}

@@ -1,0 +1,144 @@
+#!/usr/bin/python3
+"""A report opens from a file in a browser: its charts have drawn, its text is text, and no request leaves the file.
+
+    page.py build/tests/report/make_gallery          the gallery of awkward charts
+    page.py --report REPORT.html [--report ...]      any report: the checks that need no knowledge of it
+
+Exit status 77 (skipped) where there is no Chromium."""
+
+import argparse
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from browser import Browser, require
+
+HOSTILE = "</script><b>\"x\" & 'y'</b> `touch /tmp/x` @m {/Bold a_b^c}, #1"
+# What each chart shows: pixels of its canvas that are not the ground, the colours among them, or the cells of its table.
+LOOK = """
+return [...document.querySelectorAll("figure.chart")].map((figure) => {
+  const canvas = figure.querySelector("canvas");
+  const found = {name: figure.dataset.name, empty: Boolean(figure.querySelector(".empty")), title: figure.querySelector("h3")?.textContent,
+                 cells: [...figure.querySelectorAll("table.matrix td")].map((cell) => cell.textContent), pixels: 0, colors: []};
+  if (!canvas || !canvas.width || !canvas.height) return found;
+  const data = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data;
+  const colors = new Map();
+  for (let i = 0; i < data.length; i += 4) {
+    if (data[i + 3] !== 255) continue;
+    const color = "#" + [0, 1, 2].map((c) => data[i + c].toString(16).padStart(2, "0")).join("");
+    colors.set(color, (colors.get(color) || 0) + 1);
+    found.pixels++;
+  }
+  found.colors = [...colors].filter((entry) => entry[1] > 20).map((entry) => entry[0]);
+  found.wanted = JSON.parse(figure.querySelector("script").textContent).series.filter((s) => s.y.some((v) => v)).map((s) => s.color);
+  return found;
+});
+"""
+failures = 0
+
+
+def check(condition, text):
+    global failures
+    failures += not condition
+    if not condition:
+        print("FAILED  " + text, flush=True)
+    return condition
+
+
+def check_page(browser, path):
+    """Everything that holds for every report; returns what its charts show."""
+    address = path.resolve().as_uri()
+    browser.requests(), browser.errors()
+    browser.open(address)
+    charts = browser.run(LOOK)
+    drawn = browser.run("return document.documentElement.dataset.drawn")
+    outside = [url for url in browser.requests() if url != address and not url.startswith("data:")]
+    check(drawn == str(len(charts)), f"{path.name}: {drawn} of {len(charts)} charts drawn")
+    check(not outside, f"{path.name} asks for {outside}")
+    errors = browser.errors()
+    check(not errors, f"{path.name}: {errors}")
+    for chart in charts:
+        shown = chart["empty"] or chart["cells"] or chart["pixels"] > 500 and len(chart["colors"]) >= 1
+        check(shown, f"{path.name}: chart {chart['name']} is blank")
+        if chart["pixels"] and not chart["cells"]:
+            missing = set(chart.get("wanted", [])) - set(chart["colors"])
+            thin = len(chart.get("wanted", [])) > 6 or chart["name"].startswith("lines")
+            check(thin or not missing, f"{path.name}: chart {chart['name']} lacks the series in {missing}")
+    return {chart["name"]: chart for chart in charts}
+
+
+def check_gallery(browser, path, count):
+    charts = check_page(browser, path)
+    check(len(charts) == count, f"{len(charts)} of {count} charts on the page")
+    for name, chart in charts.items():
+        check(chart["empty"] == name.startswith("empty_"), f"{name}: empty is {chart['empty']}")
+    check(charts["bars_hostile"]["title"].startswith(HOSTILE), f"title {charts['bars_hostile']['title']!r}")
+    check(charts["matrix_3_classes"]["cells"][:4] == ["200", "–", "6", "5"], str(charts["matrix_3_classes"]["cells"]))
+    check(browser.run("return document.querySelectorAll('b').length") == 0, "text became markup")
+    check(HOSTILE in browser.run("return document.querySelector('main p').textContent"), "the paragraph's text")
+    links = browser.run("return [...document.querySelectorAll('nav a')].map((a) => a.textContent)")
+    check(links == ["Text", "Charts"], f"contents {links}")
+    numbers = browser.run(
+        """const details = document.querySelector('figure[data-name=bars_3_classes] details');
+        details.open = true; details.dispatchEvent(new Event('toggle'));
+        return [...details.querySelectorAll('td')].map((cell) => cell.textContent);"""
+    )
+    check(
+        numbers == ["without_mask", "3232", "with_mask", "1616", "mask_weared_incorrect", "1077"], f"numbers {numbers}"
+    )
+
+
+def check_controls(browser):
+    """The buttons: a dark page, charts drawn anew, a logarithmic axis."""
+    theme = "return [document.documentElement.dataset.theme, getComputedStyle(document.body).backgroundColor]"
+    before = browser.run(theme)
+    browser.run("document.querySelector('header button').click()")
+    behind = browser.run(theme)
+    check({before[0], behind[0]} == {"light", "dark"} and before[1] != behind[1], f"themes {before} {behind}")
+    check(
+        all(c["empty"] or c["cells"] or c["pixels"] > 500 for c in browser.run(LOOK)),
+        "a chart is blank after the theme changed",
+    )
+    pixels = "return document.querySelector('figure[data-name=lines_1_fold] canvas').toDataURL()"
+    linear = browser.run(pixels)
+    browser.run("document.querySelector('figure[data-name=lines_1_fold] .tools button').click()")
+    check(browser.run(pixels) != linear, "the logarithmic scale changes nothing")
+    check(not browser.errors(), "errors after the buttons")
+
+
+def check_detector(browser, page, folder):
+    """That a request would have been seen: the same page with its policy taken out and a picture from elsewhere put in."""
+    text = page.read_text(encoding="utf-8").replace("Content-Security-Policy", "x-none")
+    leaking = folder / "leaking.html"
+    leaking.write_text(text.replace("</header>", '<img src="http://127.0.0.1:9/x.png"></header>'), encoding="utf-8")
+    browser.requests()
+    browser.open(leaking.as_uri())
+    check("http://127.0.0.1:9/x.png" in browser.requests(), "a request out of the page is not seen by this test")
+    blocked = folder / "blocked.html"
+    text = page.read_text(encoding="utf-8").replace("</header>", '<img src="http://127.0.0.1:9/x.png"></header>')
+    blocked.write_text(text, encoding="utf-8")
+    browser.open(blocked.as_uri())
+    check(any("Content Security Policy" in error for error in browser.errors()), "the policy forbids nothing")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("gallery", nargs="?")
+    parser.add_argument("--report", action="append", default=[], type=Path)
+    options = parser.parse_args()
+    require()
+    with tempfile.TemporaryDirectory(prefix="facemask-page-") as name, Browser() as browser:
+        folder = Path(name)
+        for report in options.report:
+            check_page(browser, report)
+        if options.gallery:
+            made = subprocess.run([options.gallery, name, "page"], capture_output=True, text=True, check=True)
+            check_gallery(browser, folder / "report.html", int(made.stdout))
+            check_controls(browser)
+            check_detector(browser, folder / "report.html", folder)
+    print(f"{failures} checks failed" if failures else "all checks passed")
+    sys.exit(failures != 0)
+
+
+main()
