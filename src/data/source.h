@@ -5,9 +5,9 @@
 
 #include <stddef.h>
 
+#include "base/archive.h"
 #include "base/file.h"
 #include "base/status.h"
-#include "data/archive.h"
 
 typedef struct fm_source_file {
   char *label;      // for messages, relative to the data set: "annotations/a.xml"

@@ -12,7 +12,7 @@
 #include <string.h>
 #include <zip.h>
 
-#include "data/archive.h"
+#include "base/archive.h"
 #include "support.h"
 
 enum { ENTRY_COUNT = 40, ENTRY_BYTES = 50000, THREAD_COUNT = 4 };

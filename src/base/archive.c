@@ -1,6 +1,6 @@
 // Zip files by libzip. The only file that includes zip.h. A zip_t serves one thread at a time, so
 // idle handles wait in a list and a thread that finds none opens another.
-#include "data/archive.h"
+#include "base/archive.h"
 
 #include <pthread.h>
 #include <stdbool.h>

@@ -1,7 +1,7 @@
 // A zip file read in place: names, and the bytes of single entries. Nothing is ever unpacked to a
 // file.
-#ifndef FM_DATA_ARCHIVE_H
-#define FM_DATA_ARCHIVE_H
+#ifndef FM_BASE_ARCHIVE_H
+#define FM_BASE_ARCHIVE_H
 
 #include <stddef.h>
 
