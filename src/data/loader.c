@@ -1,16 +1,16 @@
 // The loader: worker threads fill slots of a ring in any order, the reader empties them in order.
 #include "data/loader.h"
 
+#include <omp.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/progress.h"
-#include "base/random.h"
+#include "data/sample_pool.h"
+#include "data/sampler.h"
 
-// Streams of fm_random_make; the trainer's own are elsewhere and differ.
-enum { LOADER_STREAM_ORDER = 0x6f72, LOADER_STREAM_AUGMENT = 0x6175 };
 enum { LOADER_THREADS_DEFAULT = 2, LOADER_MESSAGE_BYTES = 512 };
 
 typedef enum loader_state {
@@ -29,7 +29,10 @@ typedef struct loader_slot {
 
 struct fm_loader {
   fm_loader_options options; // samples: our copy
-  uint32_t *order;           // [sample_count] of the epoch: positions into samples
+  fm_sampler *sampler;
+  fm_sample_pool *pool;    // NULL without augmentation
+  fm_sampler_entry *order; // [count] of the epoch
+  size_t count;            // positions in an epoch
   uint64_t epoch;
   size_t batch; // the next one to give
 
@@ -54,56 +57,35 @@ struct fm_loader {
   size_t thread_count;
 };
 
-// A picture of its own with its boxes, since transforms change both.
-static fm_status loader_copy(const fm_image *image, bool owned, const fm_sample *sample,
-                             fm_augment_picture *out) {
-  out->objects = malloc((sample->object_count ? sample->object_count : 1) * sizeof *out->objects);
-  FM_CHECK_ALLOC(out->objects);
-  if (sample->object_count)
-    memcpy(out->objects, sample->objects, sample->object_count * sizeof *out->objects);
-  out->object_count = sample->object_count;
-  if (owned) {
-    out->image = *image;
-    return FM_OK;
-  }
-  FM_TRY(fm_image_new(&out->image, image->width, image->height));
-  memcpy(out->image.pixels, image->pixels, (size_t)image->width * (size_t)image->height * 3);
-  return FM_OK;
-}
-
-static fm_status loader_make_augmented(const fm_loader *loader, size_t position,
-                                       const fm_sample *sample, const fm_image *image, bool *owned,
-                                       void *out) {
+static fm_status loader_make_augmented(const fm_loader *loader, const fm_sampler_entry *entry,
+                                       const fm_image *image, void *out) {
   const fm_loader_options *options = &loader->options;
-  fm_augment_picture picture = {0};
-  fm_status status = loader_copy(image, *owned, sample, &picture);
-  if (picture.image.pixels == image->pixels)
-    *owned = false; // the copy took it over
-  if (status >= 0) {
-    fm_random random = fm_random_make(options->seed, LOADER_STREAM_AUGMENT,
-                                      (loader->epoch << 32) ^ (uint64_t)position);
-    status = fm_augment_apply(options->augment, &random, &picture);
-  }
+  size_t index = options->samples[entry->sample];
+  const fm_sample *sample = fm_dataset_sample(options->dataset, index);
+  fm_augment_picture picture;
+  FM_TRY(fm_augment_picture_copy(&picture, image, sample->objects, sample->object_count));
+  fm_random random = fm_augment_random(options->seed, loader->epoch, index, entry->copy);
+  fm_status status = fm_augment_apply(options->augment, &random, loader->pool, &picture);
   if (status >= 0)
     status = options->maker.make(options->maker.user, &picture.image, picture.objects,
                                  picture.object_count, out);
-  fm_image_release(&picture.image);
-  free(picture.objects);
+  fm_augment_picture_release(&picture);
   return status;
 }
 
 // Fills the slot of a position; touches nothing else of the loader that changes.
 static void loader_fill(fm_loader *loader, size_t position, loader_slot *slot) {
   const fm_loader_options *options = &loader->options;
-  size_t index = options->samples[loader->order[position]];
+  const fm_sampler_entry *entry = &loader->order[position];
+  size_t index = options->samples[entry->sample];
   const fm_sample *sample = fm_dataset_sample(options->dataset, index);
   fm_image image = {0};
   bool owned = false;
   memset(slot->input, 0, options->maker.input_bytes);
   slot->status = fm_picture_cache_get(options->cache, index, &image, &owned);
   bool readable = slot->status >= 0;
-  if (readable && options->augment && fm_augment_count(options->augment) > 0)
-    slot->status = loader_make_augmented(loader, position, sample, &image, &owned, slot->input);
+  if (readable && loader->pool)
+    slot->status = loader_make_augmented(loader, entry, &image, slot->input);
   else if (readable)
     slot->status = options->maker.make(options->maker.user, &image, sample->objects,
                                        sample->object_count, slot->input);
@@ -120,10 +102,11 @@ static void loader_fill(fm_loader *loader, size_t position, loader_slot *slot) {
 
 static void *loader_work(void *user) {
   fm_loader *loader = user;
+  omp_set_num_threads(1); // of this thread: pictures are what runs in parallel
   pthread_mutex_lock(&loader->mutex);
   for (;;) {
-    while (!loader->quit && (loader->next >= loader->options.sample_count ||
-                             loader->next >= loader->taken + loader->slot_count))
+    while (!loader->quit &&
+           (loader->next >= loader->count || loader->next >= loader->taken + loader->slot_count))
       pthread_cond_wait(&loader->work, &loader->mutex);
     if (loader->quit)
       break;
@@ -142,6 +125,24 @@ static void *loader_work(void *user) {
   return NULL;
 }
 
+static fm_status loader_make_order(fm_loader *loader, const fm_loader_options *options) {
+  const fm_sampler_options sampling = {.dataset = options->dataset,
+                                       .samples = options->samples,
+                                       .sample_count = options->sample_count,
+                                       .shuffle = options->shuffle,
+                                       .seed = options->seed,
+                                       .repeat_threshold = options->repeat_threshold};
+  FM_TRY(fm_sampler_new(&loader->sampler, &sampling));
+  loader->count = loader->next =
+      fm_sampler_count(loader->sampler); // nothing to do before the start
+  loader->order = calloc(loader->count + 1, sizeof *loader->order);
+  FM_CHECK_ALLOC(loader->order);
+  if (!options->augment || fm_augment_count(options->augment) == 0)
+    return FM_OK;
+  return fm_sample_pool_new(&loader->pool, options->dataset, options->cache, options->samples,
+                            options->sample_count);
+}
+
 static fm_status loader_allocate(fm_loader *loader, const fm_loader_options *options) {
   size_t bytes = options->maker.input_bytes, count = options->sample_count;
   size_t *samples = malloc((count ? count : 1) * sizeof *samples);
@@ -149,8 +150,7 @@ static fm_status loader_allocate(fm_loader *loader, const fm_loader_options *opt
   FM_CHECK_ALLOC(samples);
   if (count)
     memcpy(samples, options->samples, count * sizeof *samples);
-  loader->order = calloc(count ? count : 1, sizeof *loader->order);
-  FM_CHECK_ALLOC(loader->order);
+  FM_TRY(loader_make_order(loader, options));
   // One batch ahead of the one that is lent, and a picture for every thread.
   loader->slot_count = options->batch_size + (size_t)loader->options.threads;
   loader->slots = calloc(loader->slot_count, sizeof *loader->slots);
@@ -174,14 +174,11 @@ static fm_status loader_allocate(fm_loader *loader, const fm_loader_options *opt
 fm_status fm_loader_new(fm_loader **out, const fm_loader_options *options) {
   *out = NULL;
   FM_ASSERT(options->batch_size > 0 && options->maker.input_bytes > 0);
-  if (options->sample_count > UINT32_MAX)
-    return fm_fail(FM_ERR_ARGUMENT, "more than %u pictures", UINT32_MAX);
   fm_loader *loader = calloc(1, sizeof *loader);
   FM_CHECK_ALLOC(loader);
   loader->options = *options;
   if (loader->options.threads <= 0)
     loader->options.threads = LOADER_THREADS_DEFAULT;
-  loader->next = options->sample_count; // nothing to do before the first start
   pthread_mutex_init(&loader->mutex, NULL);
   pthread_cond_init(&loader->work, NULL);
   pthread_cond_init(&loader->ready, NULL);
@@ -208,7 +205,7 @@ static void loader_release_batch(fm_loader *loader) {
 
 // Waits for the workers and empties the ring. The mutex is held.
 static void loader_drain(fm_loader *loader) {
-  loader->next = loader->options.sample_count;
+  loader->next = loader->count;
   while (loader->busy > 0)
     pthread_cond_wait(&loader->ready, &loader->mutex);
   for (size_t i = 0; i < loader->slot_count; i++) {
@@ -236,6 +233,8 @@ void fm_loader_free(fm_loader *loader) {
   pthread_cond_destroy(&loader->ready);
   pthread_mutex_destroy(&loader->mutex);
   free((void *)loader->options.samples);
+  fm_sampler_free(loader->sampler);
+  fm_sample_pool_free(loader->pool);
   free(loader->order);
   free(loader->slots);
   free(loader->slot_inputs);
@@ -248,11 +247,10 @@ void fm_loader_free(fm_loader *loader) {
 
 size_t fm_loader_batch_count(const fm_loader *loader) {
   size_t size = loader->options.batch_size;
-  return (loader->options.sample_count + size - 1) / size;
+  return (loader->count + size - 1) / size;
 }
 
 fm_status fm_loader_start(fm_loader *loader, uint64_t epoch, size_t first_batch) {
-  size_t count = loader->options.sample_count;
   if (first_batch > fm_loader_batch_count(loader))
     return fm_fail(FM_ERR_ARGUMENT, "batch %zu of an epoch of %zu", first_batch,
                    fm_loader_batch_count(loader));
@@ -260,16 +258,10 @@ fm_status fm_loader_start(fm_loader *loader, uint64_t epoch, size_t first_batch)
   loader_drain(loader);
   loader_release_batch(loader);
   loader->epoch = epoch;
-  if (loader->options.shuffle) {
-    fm_random random = fm_random_make(loader->options.seed, LOADER_STREAM_ORDER, epoch);
-    fm_random_permutation(&random, loader->order, count);
-  } else {
-    for (size_t i = 0; i < count; i++)
-      loader->order[i] = (uint32_t)i;
-  }
+  fm_sampler_order(loader->sampler, epoch, loader->order);
   loader->batch = first_batch;
   size_t first = first_batch * loader->options.batch_size;
-  loader->taken = loader->next = first < count ? first : count;
+  loader->taken = loader->next = first < loader->count ? first : loader->count;
   pthread_cond_broadcast(&loader->work);
   pthread_mutex_unlock(&loader->mutex);
   return FM_OK;
@@ -301,7 +293,7 @@ static void loader_report(fm_loader *loader, size_t sample, const char *message)
 static fm_status loader_next_batch(fm_loader *loader, size_t first, size_t end) {
   const fm_loader_options *options = &loader->options;
   for (size_t position = first; position < end; position++) {
-    size_t sample = options->samples[loader->order[position]];
+    size_t sample = options->samples[loader->order[position].sample];
     void *input = loader->inputs + loader->batch_count * options->maker.input_bytes;
     loader_slot slot;
     switch (loader_take(loader, position, input, &slot)) {
@@ -326,8 +318,8 @@ fm_status fm_loader_next(fm_loader *loader, fm_loader_batch *out) {
       return FM_END;
     size_t first = loader->batch * loader->options.batch_size;
     size_t end = first + loader->options.batch_size;
-    if (end > loader->options.sample_count)
-      end = loader->options.sample_count;
+    if (end > loader->count)
+      end = loader->count;
     loader->batch++;
     FM_TRY(loader_next_batch(loader, first, end));
   }

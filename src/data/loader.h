@@ -1,5 +1,6 @@
 // Batches of prepared pictures: threads decode, augment and prepare ahead of the reader, through a
-// bounded queue. What a batch holds depends on (seed, epoch, position) alone, never on the threads.
+// bounded queue. What a batch holds depends on seed and epoch alone, never on the threads; what a
+// picture becomes depends on seed, epoch and picture.
 #ifndef FM_DATA_LOADER_H
 #define FM_DATA_LOADER_H
 
@@ -29,7 +30,8 @@ typedef struct fm_loader_options {
   size_t sample_count;
   size_t batch_size;
   bool shuffle;              // a permutation from (seed, epoch); otherwise the order of `samples`
-  const fm_augment *augment; // lent; NULL for none
+  double repeat_threshold;   // pictures with rare classes come several times (sampler.h); 0: once
+  const fm_augment *augment; // lent; NULL for none; draws other pictures from `samples`
   uint64_t seed;
   int threads; // 0: two
   bool strict; // a picture that cannot be read is a failure; otherwise it is named once and left

@@ -48,6 +48,9 @@ static const fm_option config_rows[] = {
      "seed of everything random"},
     {"train.shuffle", FM_OPTION_BOOL, TRAIN(shuffle), 0, 0, "true", NULL,
      "a new order each epoch; false takes the order of the split's list"},
+    {"train.repeat_threshold", FM_OPTION_DOUBLE, TRAIN(repeat_threshold), 0, 1, "0", NULL,
+     "pictures with classes that fewer than this share of the pictures have come several times an "
+     "epoch (LVIS); 0 for once"},
     {"train.carry_weights", FM_OPTION_BOOL, TRAIN(carry_weights), 0, 0, "false", NULL,
      "a fold goes on from the last weights of the fold before it"},
     {"train.checkpoint_steps", FM_OPTION_INT, TRAIN(checkpoint_steps), 0, 10000000, "500", NULL,
@@ -94,6 +97,20 @@ static fm_status config_unknown_key(const char *name) {
               : fm_fail(FM_ERR_ARGUMENT, "unknown key %s", name);
 }
 
+// The name of a list becomes the list, so that a run's config.yaml says what was done.
+static fm_status config_expand_augment(fm_config *config) {
+  char name[FM_OPTION_STRING_BYTES];
+  size_t size = strlen(config->augment);
+  bool quoted = size >= 2 && size < sizeof name && config->augment[0] == '"';
+  snprintf(name, sizeof name, "%.*s", quoted ? (int)size - 2 : (int)sizeof name - 1,
+           config->augment + quoted);
+  const char *text;
+  FM_TRY(fm_augment_preset(name, &text));
+  FM_ASSERT(strlen(text) < sizeof config->augment);
+  strcpy(config->augment, text);
+  return FM_OK;
+}
+
 // The one key that is no row of the table.
 static fm_status config_read_other(void *user, const char *name, void *document, void *node) {
   fm_config *config = user;
@@ -102,10 +119,7 @@ static fm_status config_read_other(void *user, const char *name, void *document,
   if (!fm_yaml_to_json(config->augment, sizeof config->augment, document, node))
     return fm_fail(FM_ERR_ARGUMENT, "augment: the list is longer than %d bytes or nested too deep",
                    FM_AUGMENT_TEXT_BYTES);
-  if (config->augment[0] != '[')
-    return fm_fail(FM_ERR_ARGUMENT,
-                   "augment is a list such as [{horizontal_flip: {p: 0.5}}], or [] for none");
-  return FM_OK;
+  return config->augment[0] == '[' ? FM_OK : config_expand_augment(config);
 }
 
 static fm_status config_assign(fm_config *config, const char *assignment) {

@@ -33,9 +33,10 @@ typedef struct fm_train_config {
   int precision;   // fm_precision
   int seed;
   bool shuffle, carry_weights;
-  int checkpoint_steps; // a checkpoint every so many steps besides each epoch; 0: epochs only
-  int loader_threads;   // 0: chosen
-  int cache_mb;         // decoded pictures kept, at most so many MiB
+  double repeat_threshold; // 0: every picture once an epoch
+  int checkpoint_steps;    // a checkpoint every so many steps besides each epoch; 0: epochs only
+  int loader_threads;      // 0: chosen
+  int cache_mb;            // decoded pictures kept, at most so many MiB
 } fm_train_config;
 
 typedef struct fm_log_config {
@@ -49,7 +50,8 @@ typedef struct fm_config {
   fm_train_config train;
   fm_log_config log;
   char augment[FM_AUGMENT_TEXT_BYTES]; // the list as JSON (so as flow YAML too):
-                                       // [{"horizontal_flip": {"p": 0.5}}]; "[]" for none
+                                       // [{"horizontal_flip": {"p": 0.5}}]; "[]" for none;
+                                       // names of lists are replaced by what they stand for
 } fm_config;
 
 // Every key of cli.md except `augment`, which is text; offsets into fm_config; ends with name NULL.

@@ -76,6 +76,7 @@ static fm_status trainer_parts_make_loaders(fm_trainer_parts *self) {
       .sample_count = options->train_count,
       .batch_size = (size_t)self->config->batch_size,
       .shuffle = self->config->shuffle,
+      .repeat_threshold = self->config->repeat_threshold,
       .augment = self->augment,
       .seed = (uint64_t)self->config->seed,
       .threads = self->config->loader_threads,
@@ -88,6 +89,7 @@ static fm_status trainer_parts_make_loaders(fm_trainer_parts *self) {
   loading.samples = options->valid;
   loading.sample_count = options->valid_count;
   loading.shuffle = false;
+  loading.repeat_threshold = 0;
   loading.augment = NULL;
   return fm_loader_new(&self->valid_loader, &loading);
 }

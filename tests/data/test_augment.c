@@ -47,7 +47,7 @@ static void horizontal_flip_mirrors_pixels_and_boxes(void **state) {
   for (int width = 3; width < 7; width++) {
     fm_augment_picture picture = picture_make(width, 4), before = picture_make(width, 4);
     fm_random random = fm_random_make(1, 2, 3);
-    assert_int_equal(fm_augment_apply(augment, &random, &picture), FM_OK);
+    assert_int_equal(fm_augment_apply(augment, &random, NULL, &picture), FM_OK);
     for (int y = 0; y < 4; y++)
       for (int x = 0; x < width; x++)
         for (int c = 0; c < 3; c++)
@@ -71,7 +71,7 @@ static void its_probability_is_kept(void **state) {
   for (uint64_t i = 0; i < 4000; i++) {
     fm_augment_picture picture = picture_make(3, 2);
     fm_random random = fm_random_make(9, 1, i);
-    assert_int_equal(fm_augment_apply(augment, &random, &picture), FM_OK);
+    assert_int_equal(fm_augment_apply(augment, &random, NULL, &picture), FM_OK);
     flips += picture.objects[0].box.x1 != 0;
     picture_release(&picture);
   }
@@ -93,6 +93,117 @@ static void names_alone_take_the_default_parameters(void **state) {
   fm_augment_free(augment);
 }
 
+static void a_range_is_one_number_or_two_that_rise(void **state) {
+  (void)state;
+  fm_augment_free(parse("[{\"hsv\": {\"value\": 0.5, \"hue\": [-3, 4]}}]"));
+  refuses("[{\"hsv\": {\"value\": [2, 1]}}]", "value");
+  refuses("[{\"hsv\": {\"value\": []}}]", "value");
+  refuses("[{\"hsv\": {\"value\": [1, 2, 3]}}]", "value");
+  refuses("[{\"hsv\": {\"value\": [0, 11]}}]", "value");
+  refuses("[{\"hsv\": {\"value\": [0, null]}}]", "value");
+  refuses("[{\"copy_paste\": {\"faces\": [1, 2.5]}}]", "faces");
+}
+
+// One number for a range fixes what is drawn.
+static void one_number_is_the_value_itself(void **state) {
+  (void)state;
+  fm_augment *augment = parse("[{\"brightness_contrast\": {\"p\": 1, \"brightness\": 0.2, "
+                              "\"contrast\": 0}}]");
+  fm_augment_picture picture = picture_make(5, 4), before = picture_make(5, 4);
+  fm_random random = fm_random_make(1, 2, 3);
+  assert_int_equal(fm_augment_apply(augment, &random, NULL, &picture), FM_OK);
+  for (int i = 0; i < 5 * 4 * 3; i++) {
+    int wanted = before.image.pixels[i] + 51;
+    assert_int_equal(picture.image.pixels[i], wanted > 255 ? 255 : wanted);
+  }
+  picture_release(&picture);
+  picture_release(&before);
+  fm_augment_free(augment);
+}
+
+// Boxes that reach outside are clipped after the transform, and dropped when too little is left.
+static void boxes_are_clipped_and_dropped_by_visibility(void **state) {
+  (void)state;
+  static const struct {
+    const char *text;
+    size_t left;
+  } cases[] = {{"[{\"min_visibility\": 0.5}, {\"grayscale\": {\"p\": 1}}]", 1},
+               {"[{\"grayscale\": {\"p\": 1}}, {\"min_visibility\": 0.49}]", 2},
+               {"[{\"grayscale\": {\"p\": 1}}, {\"min_visibility\": 0}]", 2},
+               {"[{\"grayscale\": {\"p\": 1}}, {\"min_visibility\": 1}]", 0}};
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    fm_augment *augment = parse(cases[i].text);
+    assert_int_equal(fm_augment_count(augment), 1);
+    fm_augment_picture picture = picture_make(8, 4);
+    picture.objects[0].box = (fm_box){-2, 1, 2, 3}; // half is outside
+    picture.objects[1].box = (fm_box){1, -1, 7, 5}; // two thirds are inside
+    fm_random random = fm_random_make(1, 2, 3);
+    assert_int_equal(fm_augment_apply(augment, &random, NULL, &picture), FM_OK);
+    assert_int_equal(picture.object_count, cases[i].left);
+    if (cases[i].left > 0) {
+      const fm_object *last = &picture.objects[cases[i].left - 1];
+      assert_int_equal(last->label, 2);
+      assert_true(last->box.y1 == 0 && last->box.y2 == 4 && last->box.x1 == 1);
+    }
+    if (cases[i].left == 2)
+      assert_true(picture.objects[0].box.x1 == 0 && picture.objects[0].box.x2 == 2);
+    picture_release(&picture);
+    fm_augment_free(augment);
+  }
+  refuses("[{\"min_visibility\": 1.5}]", "min_visibility");
+  refuses("[{\"min_visibility\": {\"p\": 1}}]", "min_visibility");
+  refuses("[\"min_visibility\"]", "min_visibility");
+  refuses("[{\"min_visibilty\": 1}]", "min_visibility");
+}
+
+// What one transform draws does not depend on the parameters of another.
+static void transforms_draw_from_generators_of_their_own(void **state) {
+  (void)state;
+  fm_augment *first = parse("[{\"grayscale\": {\"p\": 0}}, {\"brightness_contrast\": {\"p\": 1}}]");
+  fm_augment *second = parse("[{\"random_crop\": {\"p\": 1, \"scale\": 1, \"ratio\": 1}}, "
+                             "{\"brightness_contrast\": {\"p\": 1}}]");
+  fm_augment_picture one = picture_make(9, 7), other = picture_make(9, 7);
+  fm_random random = fm_augment_random(4, 5, 6, 0);
+  assert_int_equal(fm_augment_apply(first, &random, NULL, &one), FM_OK);
+  assert_int_equal(fm_augment_apply(second, &random, NULL, &other), FM_OK);
+  assert_memory_equal(one.image.pixels, other.image.pixels, 9 * 7 * 3);
+  picture_release(&one);
+  picture_release(&other);
+  fm_augment_free(first);
+  fm_augment_free(second);
+}
+
+static void every_epoch_picture_and_copy_has_its_own_generator(void **state) {
+  (void)state;
+  uint64_t seen[2 * 3 * 4 * 3];
+  size_t count = 0;
+  for (uint64_t seed = 0; seed < 2; seed++)
+    for (uint64_t epoch = 0; epoch < 3; epoch++)
+      for (size_t sample = 0; sample < 4; sample++)
+        for (uint32_t copy = 0; copy < 3; copy++) {
+          fm_random random = fm_augment_random(seed, epoch, sample, copy);
+          seen[count] = fm_random_bits(&random);
+          for (size_t i = 0; i < count; i++)
+            assert_true(seen[i] != seen[count]);
+          count++;
+        }
+}
+
+static void presets_are_lists_that_can_be_read(void **state) {
+  (void)state;
+  static const char *const names[] = {"strong"};
+  for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+    const char *text;
+    assert_int_equal(fm_augment_preset(names[i], &text), FM_OK);
+    fm_augment *augment = parse(text);
+    assert_true(fm_augment_count(augment) > 0);
+    fm_augment_free(augment);
+  }
+  const char *text;
+  assert_int_equal(fm_augment_preset("strng", &text), FM_ERR_ARGUMENT);
+  assert_non_null(strstr(fm_error_message(), "strong"));
+}
+
 static void mistakes_are_named(void **state) {
   (void)state;
   refuses("[\"horizontal_flop\"]", "horizontal_flip");
@@ -110,6 +221,12 @@ int main(void) {
       cmocka_unit_test(its_probability_is_kept),
       cmocka_unit_test(an_empty_list_changes_nothing),
       cmocka_unit_test(names_alone_take_the_default_parameters),
+      cmocka_unit_test(a_range_is_one_number_or_two_that_rise),
+      cmocka_unit_test(one_number_is_the_value_itself),
+      cmocka_unit_test(boxes_are_clipped_and_dropped_by_visibility),
+      cmocka_unit_test(transforms_draw_from_generators_of_their_own),
+      cmocka_unit_test(every_epoch_picture_and_copy_has_its_own_generator),
+      cmocka_unit_test(presets_are_lists_that_can_be_read),
       cmocka_unit_test(mistakes_are_named),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -101,14 +101,15 @@ static void fixture_free(fixture *all) {
   free(all);
 }
 
-static fm_loader *open_loader(fixture *all, fm_augment *augment, int threads, bool shuffle,
-                              bool strict) {
+static fm_loader *open_repeating_loader(fixture *all, fm_augment *augment, int threads,
+                                        bool shuffle, bool strict, double repeat_threshold) {
   const fm_loader_options options = {.dataset = all->dataset,
                                      .cache = all->cache,
                                      .samples = all->samples,
                                      .sample_count = PICTURES,
                                      .batch_size = BATCH,
                                      .shuffle = shuffle,
+                                     .repeat_threshold = repeat_threshold,
                                      .augment = augment,
                                      .seed = 7,
                                      .threads = threads,
@@ -117,6 +118,11 @@ static fm_loader *open_loader(fixture *all, fm_augment *augment, int threads, bo
   fm_loader *loader;
   assert_int_equal(fm_loader_new(&loader, &options), FM_OK);
   return loader;
+}
+
+static fm_loader *open_loader(fixture *all, fm_augment *augment, int threads, bool shuffle,
+                              bool strict) {
+  return open_repeating_loader(all, augment, threads, shuffle, strict, 0);
 }
 
 // Everything an epoch gives, one item after the other; returns how many.
@@ -154,6 +160,42 @@ static void batches_are_the_same_with_any_number_of_threads(void **state) {
       fm_loader_free(other);
       assert_memory_equal(first, again, (PICTURES - 1) * sizeof *first);
       assert_memory_equal(names, names_again, (PICTURES - 1) * sizeof *names);
+    }
+  }
+  fm_loader_free(loader);
+  fm_augment_free(augment);
+  fixture_free(all);
+}
+
+// Transforms that draw other pictures from a cache too small for all, with pictures that come
+// twice.
+static void mixed_and_repeated_pictures_are_the_same_with_any_number_of_threads(void **state) {
+  (void)state;
+  enum { ROOM = 4 * PICTURES };
+  fixture *all = fixture_new(4000);
+  fm_augment *augment;
+  assert_int_equal(fm_augment_parse(&augment, "[{\"mosaic\": {\"p\": 0.7}}, {\"copy_paste\": "
+                                              "{\"p\": 0.7}}, {\"hsv\": {\"p\": 1}}]"),
+                   FM_OK);
+  item first[ROOM] = {0}, again[ROOM] = {0};
+  size_t names[ROOM], names_again[ROOM];
+  fm_loader *loader = open_repeating_loader(all, augment, 1, true, false, 1);
+  for (uint64_t epoch = 0; epoch < 3; epoch++) {
+    size_t count = read_epoch(loader, epoch, 0, first, names);
+    assert_true(count > PICTURES && count <= ROOM);
+    bool differ = false; // the copies of a picture
+    for (size_t i = 0; i < count; i++)
+      for (size_t k = 0; k < i; k++)
+        differ |= names[i] == names[k] && first[i].pixels != first[k].pixels;
+    assert_true(differ);
+    for (int threads = 2; threads < 8; threads += 2) {
+      fm_loader *other = open_repeating_loader(all, augment, threads, true, false, 1);
+      assert_int_equal(read_epoch(other, epoch, 0, again, names_again), count);
+      assert_memory_equal(first, again, count * sizeof *first);
+      assert_memory_equal(names, names_again, count * sizeof *names);
+      size_t rest = read_epoch(other, epoch, 2, again, names_again); // resumed at its third batch
+      assert_memory_equal(first + (count - rest), again, rest * sizeof *first);
+      fm_loader_free(other);
     }
   }
   fm_loader_free(loader);
@@ -252,6 +294,7 @@ static void an_epoch_can_be_left_at_any_batch(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(batches_are_the_same_with_any_number_of_threads),
+      cmocka_unit_test(mixed_and_repeated_pictures_are_the_same_with_any_number_of_threads),
       cmocka_unit_test(an_epoch_begun_in_the_middle_gives_the_rest_of_it),
       cmocka_unit_test(without_shuffling_the_order_is_the_lists),
       cmocka_unit_test(epochs_are_shuffled_differently_and_hold_every_picture),

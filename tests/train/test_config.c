@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "base/file.h"
+#include "data/augment/augment.h"
 #include "train/config.h"
 
 static fm_config *load(const char *file, const char *const *assignments, int count) {
@@ -74,6 +75,7 @@ static void every_key_of_the_command_line_page_is_known(void **state) {
                                      "train.seed",
                                      "train.shuffle",
                                      "train.carry_weights",
+                                     "train.repeat_threshold",
                                      "log.every_steps",
                                      "log.tensorboard"};
   for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
@@ -110,6 +112,11 @@ static void augment_reads_names_maps_and_parameters(void **state) {
   config = load(NULL, &map, 1);
   assert_string_equal(config->augment, "[{\"horizontal_flip\": {\"p\": 0.25}}]");
   free(config);
+  const char *name = "augment=strong", *text;
+  assert_int_equal(fm_augment_preset("strong", &text), FM_OK);
+  config = load(NULL, &name, 1);
+  assert_string_equal(config->augment, text);
+  free(config);
 }
 
 static void mistakes_name_the_key(void **state) {
@@ -123,6 +130,11 @@ static void mistakes_name_the_key(void **state) {
   refuses("augment=[{horizontal_flip: {q: 1}}]", "horizontal_flip");
   refuses("augment=[{horizontal_flip: {p: 2}}]", "horizontal_flip");
   refuses("augment=none", "augment");
+  refuses("augment=stron", "strong");
+  refuses("augment=\"\"", "augment");
+  refuses("augment=", "augment");
+  refuses("augment={horizontal_flip: 3}", "augment");
+  refuses("train.repeat_threshold=1.5", "train.repeat_threshold");
 }
 
 static void what_is_written_reads_back_equal(void **state) {

@@ -1,0 +1,329 @@
+// Tests of the transforms that move faces: on pictures whose faces are plain rectangles in the
+// colour of their class, boxes have to lie where the colour is.
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/file.h"
+#include "data/augment/augment.h"
+#include "image/crop.h"
+#include "support.h"
+
+enum { PICTURES = 9, BROKEN = 4, CLASSES = 3, GROUND = 0x808080 };
+
+static const uint32_t colors[CLASSES + 1] = {GROUND, 0xf01010, 0x10f010, 0x1010f0};
+
+typedef struct fixture {
+  char *folder;
+  fm_dataset *dataset;
+  fm_picture_cache *cache;
+  fm_sample_pool *pool;
+} fixture;
+
+// Whether a pixel has mostly the colour of a class: that class, or 0.
+static int class_of(const uint8_t *pixel) {
+  for (int k = 1; k <= CLASSES; k++) {
+    int distance = 0;
+    for (int c = 0; c < 3; c++)
+      distance += abs(pixel[c] - (int)(colors[k] >> (16 - 8 * c) & 255));
+    if (distance < 100)
+      return k;
+  }
+  return 0;
+}
+
+static void write_picture(const char *folder, int number) {
+  fm_image image;
+  int width = 90 + 13 * number, height = 130 - 7 * number;
+  assert_int_equal(fm_image_new_filled(&image, width, height, GROUND), FM_OK);
+  char name[64], text[2048];
+  static const char *const names[] = {"", "a", "b", "c"};
+  int used =
+      snprintf(text, sizeof text, "<annotation><size><width>%d</width><height>%d</height></size>",
+               width, height);
+  // Class 3 is rare: one face in the whole set.
+  for (int k = 0; k < (number == 2 ? 0 : 3); k++) {
+    int label = number == 6 && k == 0 ? 3 : 1 + (number + k) % 2;
+    int x = 8 + 28 * k, y = 10 + 19 * ((k + number) % 4), w = 14 + k, h = 18 + number % 3;
+    fm_image_fill(&image, x, y, w, h, colors[label]);
+    used += snprintf(text + used, sizeof text - (size_t)used,
+                     "<object><name>%s</name><bndbox><xmin>%d</xmin><ymin>%d</ymin><xmax>%d</xmax>"
+                     "<ymax>%d</ymax></bndbox></object>",
+                     names[label], x, y, x + w, y + h);
+  }
+  snprintf(text + used, sizeof text - (size_t)used, "</annotation>");
+  snprintf(name, sizeof name, "images/p%02d.png", number);
+  char *path = fm_path_join(folder, name);
+  assert_int_equal(fm_image_write_png(&image, path), FM_OK);
+  if (number == BROKEN) {
+    fm_bytes bytes;
+    assert_int_equal(fm_file_read(&bytes, path, 1 << 20), FM_OK);
+    support_write(folder, name, bytes.data, bytes.size / 2);
+    free(bytes.data);
+  }
+  free(path);
+  snprintf(name, sizeof name, "annotations/p%02d.xml", number);
+  support_write_text(folder, name, text);
+  fm_image_release(&image);
+}
+
+static int set_up(void **state) {
+  fixture *all = calloc(1, sizeof *all);
+  all->folder = support_folder_make();
+  char *images = fm_path_join(all->folder, "images");
+  assert_int_equal(fm_folder_make(images), FM_OK);
+  free(images);
+  size_t samples[PICTURES];
+  for (int i = 0; i < PICTURES; i++) {
+    write_picture(all->folder, i);
+    samples[i] = (size_t)i;
+  }
+  const fm_dataset_options options = {.classes = "a,b,c"};
+  assert_int_equal(fm_dataset_open(&all->dataset, all->folder, &options), FM_OK);
+  assert_int_equal(fm_picture_cache_new(&all->cache, all->dataset, 100000), FM_OK); // holds a few
+  assert_int_equal(fm_sample_pool_new(&all->pool, all->dataset, all->cache, samples, PICTURES),
+                   FM_OK);
+  *state = all;
+  return 0;
+}
+
+static int tear_down(void **state) {
+  fixture *all = *state;
+  fm_sample_pool_free(all->pool);
+  fm_picture_cache_free(all->cache);
+  fm_dataset_free(all->dataset);
+  support_folder_remove(all->folder);
+  free(all);
+  return 0;
+}
+
+static fm_augment *parse(const char *text) {
+  fm_augment *augment;
+  if (fm_augment_parse(&augment, text) < 0)
+    fail_msg("%s", fm_error_message());
+  return augment;
+}
+
+static fm_augment_picture picture_of(const fixture *all, size_t sample) {
+  fm_augment_picture picture;
+  fm_image image;
+  bool owned;
+  assert_int_equal(fm_sample_pool_image(all->pool, sample, &image, &owned), FM_OK);
+  const fm_sample *own = fm_sample_pool_sample(all->pool, sample);
+  assert_int_equal(fm_augment_picture_copy(&picture, &image, own->objects, own->object_count),
+                   FM_OK);
+  if (owned)
+    fm_image_release(&image);
+  return picture;
+}
+
+// How many pixels of a rectangle have the colour of a class; any class when label is 0.
+static int count_pixels(const fm_image *image, const fm_box *box, int label) {
+  int count = 0;
+  for (int y = (int)fmaxf(floorf(box->y1), 0); y < image->height && (float)y < box->y2; y++)
+    for (int x = (int)fmaxf(floorf(box->x1), 0); x < image->width && (float)x < box->x2; x++) {
+      int class = class_of(image->pixels + ((size_t)y * (size_t)image->width + (size_t)x) * 3);
+      count += label ? class == label : class > 0;
+    }
+  return count;
+}
+
+// Every box is filled with the colour of its class up to its rim, and little colour is outside the
+// boxes: `loose` pixels for every face at most.
+static void check_boxes(const fm_augment_picture *picture, int loose) {
+  const fm_box whole = {0, 0, (float)picture->image.width, (float)picture->image.height};
+  int total = count_pixels(&picture->image, &whole, 0), inside = 0;
+  for (size_t i = 0; i < picture->object_count; i++) {
+    const fm_box *box = &picture->objects[i].box;
+    assert_true(box->x1 >= 0 && box->y1 >= 0 && box->x2 <= whole.x2 && box->y2 <= whole.y2);
+    int label = picture->objects[i].label;
+    const fm_box inner = {ceilf(box->x1) + 1, ceilf(box->y1) + 1, floorf(box->x2) - 1,
+                          floorf(box->y2) - 1};
+    const fm_box outer = {floorf(box->x1) - 1, floorf(box->y1) - 1, ceilf(box->x2) + 1,
+                          ceilf(box->y2) + 1};
+    int wanted = (int)(fmaxf(inner.x2 - inner.x1, 0) * fmaxf(inner.y2 - inner.y1, 0));
+    if (count_pixels(&picture->image, &inner, label) < wanted * 19 / 20)
+      fail_msg("box %zu: %d of %d pixels have its colour", i,
+               count_pixels(&picture->image, &inner, label), wanted);
+    inside += count_pixels(&picture->image, &outer, label);
+  }
+  if (total - inside > loose)
+    fail_msg("%d pixels of faces have no box", total - inside);
+}
+
+static void check_many(const fixture *all, const char *text, int loose, int rounds) {
+  fm_augment *augment = parse(text);
+  for (int round = 0; round < rounds; round++) {
+    size_t sample = (size_t)round % PICTURES;
+    if (sample == BROKEN)
+      continue;
+    fm_augment_picture picture = picture_of(all, sample);
+    fm_random random = fm_augment_random(1, (uint64_t)round, sample, 0);
+    if (fm_augment_apply(augment, &random, all->pool, &picture) < 0)
+      fail_msg("%s", fm_error_message());
+    check_boxes(&picture, loose);
+    fm_augment_picture_release(&picture);
+  }
+  fm_augment_free(augment);
+}
+
+static void boxes_follow_the_faces_through_every_transform(void **state) {
+  const fixture *all = *state;
+  check_many(all, "[]", 0, 9);
+  check_many(all, "[{\"horizontal_flip\": {\"p\": 1}}]", 0, 20);
+  // A tenth of a face of up to 20 x 20 pixels may stay without a box, twice as large with the
+  // scale.
+  check_many(all, "[{\"random_crop\": {\"p\": 1}}]", 3 * 40, 400);
+  check_many(all, "[{\"scale_jitter\": {\"p\": 1, \"scale\": [1, 2]}}]", 3 * 160, 400);
+  check_many(all, "[{\"scale_jitter\": {\"p\": 1, \"scale\": [0.3, 1]}}]", 0, 400);
+}
+
+static void cropped_pictures_keep_a_face_and_cut_none(void **state) {
+  const fixture *all = *state;
+  fm_augment *augment = parse("[{\"random_crop\": {\"p\": 1, \"scale\": [0.2, 0.6]}}]");
+  int cropped = 0;
+  for (uint64_t epoch = 0; epoch < 200; epoch++) {
+    fm_augment_picture picture = picture_of(all, 1);
+    int width = picture.image.width;
+    fm_random random = fm_augment_random(1, epoch, 1, 0);
+    assert_int_equal(fm_augment_apply(augment, &random, NULL, &picture), FM_OK);
+    cropped += picture.image.width < width;
+    assert_in_range(picture.object_count, 1, 3);
+    for (size_t i = 0; i < picture.object_count; i++) {
+      const fm_box *box = &picture.objects[i].box;
+      float area = (box->x2 - box->x1) * (box->y2 - box->y1);
+      assert_true(area >= 0.6f * 14 * 19 - 1); // of the smallest face
+    }
+    fm_augment_picture_release(&picture);
+  }
+  assert_true(cropped > 100);
+  fm_augment_free(augment);
+}
+
+static void a_crop_with_no_valid_part_leaves_the_picture_alone(void **state) {
+  const fixture *all = *state;
+  fm_augment *augment = parse("[{\"random_crop\": {\"p\": 1, \"scale\": 0.01}}]"); // below any face
+  fm_augment_picture picture = picture_of(all, 1), before = picture_of(all, 1);
+  fm_random random = fm_augment_random(1, 1, 1, 0);
+  assert_int_equal(fm_augment_apply(augment, &random, NULL, &picture), FM_OK);
+  assert_int_equal(picture.image.width, before.image.width);
+  assert_int_equal(picture.object_count, before.object_count);
+  fm_augment_picture_release(&picture);
+  fm_augment_picture_release(&before);
+  fm_augment_free(augment);
+}
+
+static void scale_jitter_keeps_the_size_of_the_picture_and_scales_faces(void **state) {
+  const fixture *all = *state;
+  static const struct {
+    const char *text;
+    float factor;
+  } cases[] = {{"[{\"scale_jitter\": {\"p\": 1, \"scale\": 0.5, \"tries\": 1}}]", 0.5f},
+               {"[{\"scale_jitter\": {\"p\": 1, \"scale\": 2, \"tries\": 1}}]", 2}};
+  for (size_t k = 0; k < 2; k++) {
+    fm_augment *augment = parse(cases[k].text);
+    int whole = 0;
+    for (uint64_t epoch = 0; epoch < 200; epoch++) {
+      fm_augment_picture picture = picture_of(all, 3), before = picture_of(all, 3);
+      fm_random random = fm_augment_random(1, epoch, 3, 0);
+      assert_int_equal(fm_augment_apply(augment, &random, NULL, &picture), FM_OK);
+      assert_int_equal(picture.image.width, before.image.width);
+      assert_int_equal(picture.image.height, before.image.height);
+      for (size_t i = 0; i < picture.object_count; i++) {
+        const fm_box *box = &picture.objects[i].box;
+        float height = (box->y2 - box->y1) / (before.objects[0].box.y2 - before.objects[0].box.y1);
+        whole += fabsf(height - cases[k].factor) < 0.02f;
+      }
+      fm_augment_picture_release(&picture);
+      fm_augment_picture_release(&before);
+    }
+    assert_true(whole > 20);
+    fm_augment_free(augment);
+  }
+}
+
+static void a_mosaic_has_the_size_of_its_picture_and_faces_of_four(void **state) {
+  const fixture *all = *state;
+  check_many(all, "[{\"mosaic\": {\"p\": 1, \"tries\": 60}}]", 9 * 60, 300);
+  fm_augment *augment = parse("[{\"mosaic\": {\"p\": 1, \"tries\": 60}}]");
+  size_t most = 0, sum = 0;
+  for (uint64_t epoch = 0; epoch < 60; epoch++) {
+    fm_augment_picture picture = picture_of(all, 2); // has no face of its own
+    int width = picture.image.width, height = picture.image.height;
+    fm_random random = fm_augment_random(1, epoch, 2, 0);
+    assert_int_equal(fm_augment_apply(augment, &random, all->pool, &picture), FM_OK);
+    assert_int_equal(picture.image.width, width);
+    assert_int_equal(picture.image.height, height);
+    most = picture.object_count > most ? picture.object_count : most;
+    sum += picture.object_count;
+    fm_augment_picture_release(&picture);
+  }
+  assert_true(most > 3 && sum > 100);
+  fm_augment_free(augment);
+}
+
+static void pasted_faces_are_rare_ones_and_hide_no_others(void **state) {
+  const fixture *all = *state;
+  // The rim shows some of the ground, so boxes are filled but for it.
+  fm_augment *augment = parse("[{\"copy_paste\": {\"p\": 1, \"faces\": 2, \"scale\": [1, 2]}}]");
+  int pasted = 0, rare = 0;
+  for (int round = 0; round < 300; round++) {
+    size_t sample = (size_t)round % PICTURES;
+    if (sample == BROKEN)
+      continue;
+    fm_augment_picture picture = picture_of(all, sample);
+    size_t before = picture.object_count;
+    fm_random random = fm_augment_random(5, (uint64_t)round, sample, 0);
+    assert_int_equal(fm_augment_apply(augment, &random, all->pool, &picture), FM_OK);
+    assert_true(picture.object_count >= before && picture.object_count <= before + 2);
+    for (size_t i = before; i < picture.object_count; i++, pasted++)
+      rare += picture.objects[i].label == 3;
+    for (size_t i = 0; i < picture.object_count; i++) {
+      fm_box box = picture.objects[i].box;
+      box = (fm_box){box.x1 + 2, box.y1 + 2, box.x2 - 2, box.y2 - 2};
+      float area = (box.x2 - box.x1) * (box.y2 - box.y1);
+      assert_true((float)count_pixels(&picture.image, &box, picture.objects[i].label) >
+                  0.8f * area);
+    }
+    fm_augment_picture_release(&picture);
+  }
+  // One face of class 3 against 12 and 11 of the others: 1 / (1 + 1/12 + 1/11) = 85 % are of
+  // class 3.
+  assert_true(pasted > 300);
+  assert_in_range(rare * 100 / pasted, 75, 93);
+  fm_augment_free(augment);
+}
+
+static void without_a_pool_pictures_stay_alone(void **state) {
+  const fixture *all = *state;
+  fm_augment *augment = parse("[{\"mosaic\": {\"p\": 1}}, {\"copy_paste\": {\"p\": 1}}]");
+  fm_augment_picture picture = picture_of(all, 1), before = picture_of(all, 1);
+  fm_random random = fm_augment_random(1, 1, 1, 0);
+  assert_int_equal(fm_augment_apply(augment, &random, NULL, &picture), FM_OK);
+  size_t bytes = (size_t)before.image.width * (size_t)before.image.height * 3;
+  assert_memory_equal(picture.image.pixels, before.image.pixels, bytes);
+  assert_int_equal(picture.object_count, before.object_count);
+  fm_augment_picture_release(&picture);
+  fm_augment_picture_release(&before);
+  fm_augment_free(augment);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(boxes_follow_the_faces_through_every_transform),
+      cmocka_unit_test(cropped_pictures_keep_a_face_and_cut_none),
+      cmocka_unit_test(a_crop_with_no_valid_part_leaves_the_picture_alone),
+      cmocka_unit_test(scale_jitter_keeps_the_size_of_the_picture_and_scales_faces),
+      cmocka_unit_test(a_mosaic_has_the_size_of_its_picture_and_faces_of_four),
+      cmocka_unit_test(pasted_faces_are_rare_ones_and_hide_no_others),
+      cmocka_unit_test(without_a_pool_pictures_stay_alone),
+  };
+  return cmocka_run_group_tests(tests, set_up, tear_down);
+}
