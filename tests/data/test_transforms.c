@@ -1,6 +1,7 @@
 // Tests of the transforms that move faces: on pictures whose faces are plain rectangles in the
 // colour of their class, boxes have to lie where the colour is.
 #include <math.h>
+#include <omp.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -316,6 +317,7 @@ static void without_a_pool_pictures_stay_alone(void **state) {
 }
 
 int main(void) {
+  omp_set_num_threads(1); // as in a thread of the loader
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(boxes_follow_the_faces_through_every_transform),
       cmocka_unit_test(cropped_pictures_keep_a_face_and_cut_none),
