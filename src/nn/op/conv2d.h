@@ -4,6 +4,7 @@
 #define FM_NN_OP_CONV2D_H
 
 #include "nn/op.h"
+#include "nn/op/depthwise.h"
 #include "nn/primitive.h"
 #include "nn/working.h"
 
@@ -43,6 +44,8 @@ typedef struct conv2d_state {
   bool batch_norm;          // with batch statistics
   bool keeps_preactivation; // the activation's gradient needs its input (hard-swish)
   bool trains_weight, trains_bias, wants_weight_gradient;
+  bool own_weight_gradient; // by our loops, see depthwise.h
+  fm_depthwise depthwise;
   size_t weight_elements;
   // offsets into saved: pre-activation or raw output, then mean and 1/std of each channel
   size_t saved_statistics;

@@ -2,6 +2,7 @@
 //   dpre = (sum of dy) * act'     d(residual) = dpre     dz = norm'(dpre)
 //   dweight += scale * (x correlated with dz)     dbias += sum of dz     dx = dz convolved with
 //   weight^T
+#include <omp.h>
 #include <string.h>
 
 #include "nn/chunk.h"
@@ -99,9 +100,26 @@ static fm_status backward_prepare_data(fm_op_context *context, const backward_ge
   return fm_working_get(&state->weight_backward, context->params, &spec);
 }
 
+// Depthwise gradients are our own work where the layouts allow.
+static bool backward_prepare_depthwise(fm_op_context *context, size_t *diff_bytes) {
+  conv2d_state *state = context->state;
+  const conv2d_options *o = backward_options(context->node);
+  state->depthwise = (fm_depthwise){.kernel = o->kernel,
+                                    .stride = o->stride,
+                                    .dilation = o->dilation,
+                                    .padding = o->padding,
+                                    .threads = omp_get_max_threads()};
+  state->own_weight_gradient = o->groups == context->x[0].shape.c && o->groups == o->out_channels &&
+                               fm_depthwise_knows(&state->depthwise, &state->source, &context->y);
+  *diff_bytes = state->weight_elements * sizeof(float);
+  return state->own_weight_gradient;
+}
+
 static fm_status backward_prepare_weights(fm_op_context *context, const backward_geometry *g,
                                           size_t *diff_bytes) {
   conv2d_state *state = context->state;
+  if (backward_prepare_depthwise(context, diff_bytes))
+    return FM_OK;
   dnnl_memory_desc_t any, plain;
   FM_TRY(backward_weight_desc(&any, context, dnnl_f32, dnnl_format_tag_any));
   FM_TRY(backward_weight_desc(&plain, context, dnnl_f32, dnnl_oihw));
@@ -165,7 +183,10 @@ fm_status fm_conv2d_prepare_backward(fm_op_context *context) {
   state->scratch_sums = backward_take(
       &used, state->batch_norm ? ((size_t)context->y.shape.n + 2) * padded * sizeof(double) : 0);
   state->scratch_pad_data = backward_take(&used, state->backward_data.scratchpad_bytes);
-  state->scratch_pad_weights = backward_take(&used, state->backward_weights.scratchpad_bytes);
+  state->scratch_pad_weights = backward_take(
+      &used, state->own_weight_gradient
+                 ? fm_depthwise_weight_gradient_scratch(&state->depthwise, &context->y)
+                 : state->backward_weights.scratchpad_bytes);
   context->backward_scratch_bytes = used;
   return FM_OK;
 }
@@ -217,6 +238,16 @@ static fm_status backward_weights(fm_op_context *context, void *dz) {
     source = scratch + state->scratch_source;
     fm_primitive_set(&state->source_reorder, DNNL_ARG_TO, source);
     FM_TRY(fm_primitive_run(&state->source_reorder));
+  }
+  if (state->own_weight_gradient) {
+    fm_tensor x = state->source, dy = context->y;
+    x.data = source;
+    dy.data = dz;
+    fm_depthwise_weight_gradient(
+        &state->depthwise, &x, &dy, (float *)(void *)(scratch + state->scratch_diff),
+        state->trains_bias ? (float *)(void *)(scratch + state->scratch_diff_bias) : NULL,
+        scratch + state->scratch_pad_weights);
+    return backward_add_weights(context);
   }
   fm_primitive *primitive = &state->backward_weights;
   fm_primitive_set(primitive, DNNL_ARG_SRC, source);

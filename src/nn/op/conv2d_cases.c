@@ -129,6 +129,18 @@ static void conv2d_case_expect(const fm_shape *s, const double *const *x,
   CASE(same_depthwise, "a depthwise conv2d of 5 x 5 padded by 1 and 2 equals the naive loop", 1,  \
        ((conv2d_case){24, 5, 2, 1, 2, 1, 24, true, false, FM_NORM_NONE, FM_ACT_RELU6}),           \
        {2, 24, 10, 12})                                                                           \
+  CASE(wide_depthwise, "a depthwise conv2d of 5 x 5 over two blocks equals the naive loop", 1,    \
+       ((conv2d_case){40, 5, 1, 2, 2, 1, 40, true, false, FM_NORM_NONE, FM_ACT_NONE}),            \
+       {3, 40, 7, 11})                                                                            \
+  CASE(dilated_depthwise, "a depthwise conv2d of 3 x 3 with dilation 2 equals the naive loop", 1, \
+       ((conv2d_case){24, 3, 1, 2, 2, 2, 24, true, false, FM_NORM_NONE, FM_ACT_NONE}),            \
+       {2, 24, 6, 9})                                                                             \
+  CASE(large_depthwise, "a depthwise conv2d of 7 x 7 with stride 3 equals the naive loop", 1,     \
+       ((conv2d_case){16, 7, 3, 3, 1, 1, 16, true, false, FM_NORM_NONE, FM_ACT_NONE}),            \
+       {2, 16, 9, 10})                                                                            \
+  CASE(unpadded_depthwise, "a depthwise conv2d that leaves the last pixels out", 1,               \
+       ((conv2d_case){16, 3, 2, 0, 0, 1, 16, false, false, FM_NORM_NONE, FM_ACT_NONE}),           \
+       {1, 16, 8, 10})                                                                            \
   CASE(groups, "conv2d in four groups equals the naive loop", 1,                                  \
        ((conv2d_case){64, 3, 1, 1, 1, 1, 4, true, false, FM_NORM_NONE, FM_ACT_NONE}),             \
        {1, 64, 6, 5})                                                                             \

@@ -1,0 +1,61 @@
+// The inner loops of depthwise.c for blocks of LANES channels; included once for 8 and once for 16,
+// hence no guard. Arrays of LANES-wide vectors with constant bounds stay in registers.
+#define LANES_PASTE(noun, lanes) noun##_##lanes
+#define LANES_NAME(noun, lanes) LANES_PASTE(noun, lanes)
+#define LANES_OF(noun) LANES_NAME(noun, LANES)
+
+typedef float LANES_OF(lanes) __attribute__((vector_size(LANES * sizeof(float)), aligned(4)));
+
+// sum[k] += x[p stride + k dilation] dy[p] over the row's pixels p. Even and odd pixels have sums
+// of their own: one chain of additions each would wait for the one before.
+static inline __attribute__((always_inline)) void LANES_OF(correlate)(float *sum, const float *x,
+                                                                      const float *dy,
+                                                                      const depthwise_row *row,
+                                                                      const int kernel) {
+  typedef LANES_OF(lanes) lanes;
+  const size_t step = (size_t)row->stride * LANES, reach = (size_t)row->dilation * LANES;
+  lanes even[DEPTHWISE_UNROLLED], odd[DEPTHWISE_UNROLLED];
+#pragma GCC unroll 8
+  for (int k = 0; k < kernel; ++k) {
+    even[k] = *(const lanes *)(const void *)(sum + k * LANES);
+    odd[k] = (lanes){0};
+  }
+  int p = 0;
+  for (; p + 2 <= row->pixels; p += 2, x += 2 * step, dy += 2 * LANES) {
+    const lanes first = *(const lanes *)(const void *)dy;
+    const lanes second = *(const lanes *)(const void *)(dy + LANES);
+#pragma GCC unroll 8
+    for (int k = 0; k < kernel; ++k) {
+      even[k] += *(const lanes *)(const void *)(x + (size_t)k * reach) * first;
+      odd[k] += *(const lanes *)(const void *)(x + step + (size_t)k * reach) * second;
+    }
+  }
+  if (p < row->pixels) {
+    const lanes last = *(const lanes *)(const void *)dy;
+#pragma GCC unroll 8
+    for (int k = 0; k < kernel; ++k)
+      even[k] += *(const lanes *)(const void *)(x + (size_t)k * reach) * last;
+  }
+#pragma GCC unroll 8
+  for (int k = 0; k < kernel; ++k)
+    *(lanes *)(void *)(sum + k * LANES) = even[k] + odd[k];
+}
+
+FM_KERNEL static void LANES_OF(correlate_row)(float *sum, const float *x, const float *dy,
+                                              const depthwise_row *row) {
+  switch (row->kernel) {
+  case 3:
+    LANES_OF(correlate)(sum, x, dy, row, 3);
+    break;
+  case 5:
+    LANES_OF(correlate)(sum, x, dy, row, 5);
+    break;
+  default:
+    for (int k = 0; k < row->kernel; ++k)
+      LANES_OF(correlate)(sum + k * LANES, x + (size_t)(k * row->dilation) * LANES, dy, row, 1);
+  }
+}
+
+#undef LANES_OF
+#undef LANES_NAME
+#undef LANES_PASTE
