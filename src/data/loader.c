@@ -131,7 +131,9 @@ static fm_status loader_make_order(fm_loader *loader, const fm_loader_options *o
                                        .sample_count = options->sample_count,
                                        .shuffle = options->shuffle,
                                        .seed = options->seed,
-                                       .repeat_threshold = options->repeat_threshold};
+                                       .repeat_threshold = options->repeat_threshold,
+                                       .group_size =
+                                           options->group_aspect ? options->batch_size : 0};
   FM_TRY(fm_sampler_new(&loader->sampler, &sampling));
   loader->count = loader->next =
       fm_sampler_count(loader->sampler); // nothing to do before the start

@@ -31,6 +31,7 @@ typedef struct fm_loader_options {
   size_t batch_size;
   bool shuffle;              // a permutation from (seed, epoch); otherwise the order of `samples`
   double repeat_threshold;   // pictures with rare classes come several times (sampler.h); 0: once
+  bool group_aspect;         // with shuffle: pictures of similar shape share a batch (sampler.h)
   const fm_augment *augment; // lent; NULL for none; draws other pictures from `samples`
   uint64_t seed;
   int threads; // 0: two

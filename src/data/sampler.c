@@ -12,14 +12,21 @@
 // Streams of fm_random_make; other rooms' differ.
 enum { SAMPLER_STREAM_ORDER = 0x6f72, SAMPLER_STREAM_REPEAT = 0x7265 };
 
+// Width to height between two groups: tall, nearly square, wide, very wide pictures.
+static const double sampler_ratios[] = {0.87, 1.15, 1.6};
+enum { SAMPLER_GROUPS = sizeof sampler_ratios / sizeof sampler_ratios[0] + 1 };
+
 struct fm_sampler {
   size_t sample_count, count;
   bool shuffle;
   uint64_t seed;
-  double *factors;         // [sample_count]; NULL when every picture comes once
-  uint32_t *permutation;   // [count]
-  uint32_t *copies;        // [sample_count], with factors alone: of the epoch under way
-  fm_sampler_entry *plain; // [count], with factors alone: the epoch before it is shuffled
+  double *factors;           // [sample_count]; NULL when every picture comes once
+  uint32_t *permutation;     // [count]
+  uint32_t *copies;          // [sample_count], with factors alone: of the epoch under way
+  fm_sampler_entry *plain;   // [count], with factors alone: the epoch before it is shuffled
+  size_t group_size;         // 0: no grouping
+  uint8_t *groups;           // [sample_count], with grouping alone
+  fm_sampler_entry *waiting; // [SAMPLER_GROUPS][group_size], likewise
 };
 
 // Marks the classes of a sample.
@@ -73,12 +80,30 @@ static fm_status sampler_make_factors(fm_sampler *sampler, const fm_sampler_opti
   return FM_OK;
 }
 
+static fm_status sampler_make_groups(fm_sampler *sampler, const fm_sampler_options *options) {
+  sampler->group_size = options->group_size;
+  sampler->groups = calloc(options->sample_count + 1, sizeof *sampler->groups);
+  sampler->waiting = calloc(SAMPLER_GROUPS * options->group_size, sizeof *sampler->waiting);
+  FM_CHECK_ALLOC(sampler->groups && sampler->waiting);
+  for (size_t i = 0; i < options->sample_count; i++) {
+    const fm_sample *sample = fm_dataset_sample(options->dataset, options->samples[i]);
+    uint8_t group = 0;
+    while (group < SAMPLER_GROUPS - 1 &&
+           (double)sample->width > sampler_ratios[group] * (double)sample->height)
+      group++;
+    sampler->groups[i] = group;
+  }
+  return FM_OK;
+}
+
 static fm_status sampler_fill(fm_sampler *sampler, const fm_sampler_options *options) {
   sampler->sample_count = sampler->count = options->sample_count;
   sampler->shuffle = options->shuffle;
   sampler->seed = options->seed;
   if (options->repeat_threshold > 0)
     FM_TRY(sampler_make_factors(sampler, options));
+  if (options->shuffle && options->group_size > 1)
+    FM_TRY(sampler_make_groups(sampler, options));
   sampler->permutation = calloc(sampler->count + 1, sizeof *sampler->permutation);
   FM_CHECK_ALLOC(sampler->permutation);
   return FM_OK;
@@ -106,6 +131,8 @@ void fm_sampler_free(fm_sampler *sampler) {
   free(sampler->permutation);
   free(sampler->copies);
   free(sampler->plain);
+  free(sampler->groups);
+  free(sampler->waiting);
   free(sampler);
 }
 
@@ -139,6 +166,26 @@ static void sampler_draw_copies(fm_sampler *sampler, uint64_t epoch) {
   }
 }
 
+// Puts a batch where the group of a picture has filled it; what is left over comes last, by group.
+static void sampler_group(fm_sampler *sampler, fm_sampler_entry *order) {
+  size_t filled[SAMPLER_GROUPS] = {0}, size = sampler->group_size, out = 0;
+  // Entries move towards the front only, so reading is never behind writing.
+  for (size_t i = 0; i < sampler->count; i++) {
+    uint8_t group = sampler->groups[order[i].sample];
+    fm_sampler_entry *waiting = sampler->waiting + group * size;
+    waiting[filled[group]++] = order[i];
+    if (filled[group] < size)
+      continue;
+    memcpy(order + out, waiting, size * sizeof *order);
+    out += size;
+    filled[group] = 0;
+  }
+  for (size_t group = 0; group < SAMPLER_GROUPS; group++) {
+    memcpy(order + out, sampler->waiting + group * size, filled[group] * sizeof *order);
+    out += filled[group];
+  }
+}
+
 void fm_sampler_order(fm_sampler *sampler, uint64_t epoch, fm_sampler_entry *order) {
   const fm_sampler_entry *plain = NULL;
   if (sampler->factors) {
@@ -157,4 +204,6 @@ void fm_sampler_order(fm_sampler *sampler, uint64_t epoch, fm_sampler_entry *ord
     uint32_t from = sampler->shuffle ? sampler->permutation[i] : i;
     order[i] = plain ? plain[from] : (fm_sampler_entry){from, 0};
   }
+  if (sampler->groups)
+    sampler_group(sampler, order);
 }

@@ -20,6 +20,9 @@ typedef struct fm_sampler_options {
   // t: a picture comes r = max over its classes c of max(1, sqrt(t / f(c))) times an epoch on
   // average, f(c) being the share of the pictures that have class c. 0: every picture once.
   double repeat_threshold;
+  // With shuffle: the pictures of a batch are of a similar aspect ratio, so that little of it is
+  // padding (torchvision's GroupedBatchSampler). 0 or 1: no batches, no grouping.
+  size_t group_size;
 } fm_sampler_options;
 
 typedef struct fm_sampler_entry {

@@ -51,6 +51,8 @@ static const fm_option config_rows[] = {
     {"train.repeat_threshold", FM_OPTION_DOUBLE, TRAIN(repeat_threshold), 0, 1, "0", NULL,
      "pictures with classes that fewer than this share of the pictures have come several times an "
      "epoch (LVIS); 0 for once"},
+    {"train.group_aspect", FM_OPTION_BOOL, TRAIN(group_aspect), 0, 0, "true", NULL,
+     "pictures of a similar shape share a batch, so that less of it is padding (when shuffled)"},
     {"train.carry_weights", FM_OPTION_BOOL, TRAIN(carry_weights), 0, 0, "false", NULL,
      "a fold goes on from the last weights of the fold before it"},
     {"train.checkpoint_steps", FM_OPTION_INT, TRAIN(checkpoint_steps), 0, 10000000, "500", NULL,

@@ -34,6 +34,7 @@ typedef struct fm_train_config {
   int seed;
   bool shuffle, carry_weights;
   double repeat_threshold; // 0: every picture once an epoch
+  bool group_aspect;       // pictures of similar shape share a batch, when shuffled
   int checkpoint_steps;    // a checkpoint every so many steps besides each epoch; 0: epochs only
   int loader_threads;      // 0: chosen
   int cache_mb;            // decoded pictures kept, at most so many MiB

@@ -77,6 +77,7 @@ static fm_status trainer_parts_make_loaders(fm_trainer_parts *self) {
       .batch_size = (size_t)self->config->batch_size,
       .shuffle = self->config->shuffle,
       .repeat_threshold = self->config->repeat_threshold,
+      .group_aspect = self->config->group_aspect,
       .augment = self->augment,
       .seed = (uint64_t)self->config->seed,
       .threads = self->config->loader_threads,

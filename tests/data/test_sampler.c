@@ -2,6 +2,7 @@
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -15,8 +16,10 @@
 
 enum { PICTURES = 40 };
 
-// Annotations alone: picture i has class a; every 4th has b; every 20th has c, too. Picture 7 has
-// no face.
+static const int widths[] = {20, 30, 60};
+
+// Annotations alone, 20 pixels high: picture i has class a; every 4th has b; every 20th has c, too.
+// Picture 7 has no face.
 static fm_dataset *open_pictures(char **folder) {
   *folder = support_folder_make();
   for (int i = 0; i < PICTURES; i++) {
@@ -30,8 +33,8 @@ static fm_dataset *open_pictures(char **folder) {
                  "<ymax>12</ymax></bndbox></object>",
                  classes[k]);
     snprintf(text, sizeof text,
-             "<annotation><size><width>30</width><height>20</height></size>%s%s%s%s</annotation>",
-             faces[0], faces[0], faces[1], faces[2]);
+             "<annotation><size><width>%d</width><height>20</height></size>%s%s%s%s</annotation>",
+             widths[i % 3], faces[0], faces[0], faces[1], faces[2]);
     snprintf(name, sizeof name, "annotations/p%02d.xml", i);
     support_write_text(*folder, name, text);
   }
@@ -126,6 +129,40 @@ static void pictures_come_in_proportion_to_their_factors(void **state) {
   support_folder_remove(folder);
 }
 
+static void batches_hold_pictures_of_similar_shape_and_lose_none(void **state) {
+  (void)state;
+  enum { BATCH = 4 };
+  char *folder;
+  fm_dataset *dataset = open_pictures(&folder);
+  size_t samples[PICTURES];
+  for (size_t i = 0; i < PICTURES; i++)
+    samples[i] = i;
+  fm_sampler_options options = {.dataset = dataset,
+                                .samples = samples,
+                                .sample_count = PICTURES,
+                                .shuffle = true,
+                                .seed = 3,
+                                .group_size = BATCH};
+  fm_sampler *sampler;
+  assert_int_equal(fm_sampler_new(&sampler, &options), FM_OK);
+  fm_sampler_entry order[PICTURES];
+  for (uint64_t epoch = 0; epoch < 50; epoch++) {
+    fm_sampler_order(sampler, epoch, order);
+    bool seen[PICTURES] = {false};
+    size_t mixed = 0;
+    for (size_t i = 0; i < PICTURES; i++) {
+      assert_false(seen[order[i].sample]);
+      seen[order[i].sample] = true;
+      mixed += order[i].sample % 3 != order[i / BATCH * BATCH].sample % 3;
+    }
+    // Groups of 14, 13 and 13 pictures leave 2, 1 and 1 over, which share the last batch.
+    assert_int_equal(mixed, 2);
+  }
+  fm_sampler_free(sampler);
+  fm_dataset_free(dataset);
+  support_folder_remove(folder);
+}
+
 static void an_order_depends_on_seed_and_epoch_alone(void **state) {
   (void)state;
   char *folder;
@@ -173,6 +210,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(factors_are_those_of_the_paper),
       cmocka_unit_test(pictures_come_in_proportion_to_their_factors),
+      cmocka_unit_test(batches_hold_pictures_of_similar_shape_and_lose_none),
       cmocka_unit_test(an_order_depends_on_seed_and_epoch_alone),
       cmocka_unit_test(without_a_threshold_every_picture_comes_once),
   };

@@ -76,6 +76,7 @@ static void every_key_of_the_command_line_page_is_known(void **state) {
                                      "train.shuffle",
                                      "train.carry_weights",
                                      "train.repeat_threshold",
+                                     "train.group_aspect",
                                      "log.every_steps",
                                      "log.tensorboard"};
   for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
