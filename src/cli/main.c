@@ -85,6 +85,7 @@ int main(int argc, char **argv) {
     puts("facemask " FACEMASK_VERSION);
     return main_flush("--version", 0);
   }
+  fm_cli_openmp_wait(argv);
   const fm_verb *verb = main_find(argv[1]);
   return verb ? main_run(verb, argc - 2, argv + 2) : main_unknown(argv[1]);
 }
