@@ -70,12 +70,15 @@ fm_status fm_image_read(fm_image *out, const char *path) {
   return status;
 }
 
-fm_status fm_image_encode_png(fm_bytes *out, const fm_image *image) {
+// JPEG with a quality from 1, PNG with 0.
+static fm_status image_encode(fm_bytes *out, const fm_image *image, int quality) {
+  static const char name[] = "a picture in memory";
   *out = (fm_bytes){0};
   char *data = NULL;
   FILE *stream = open_memstream(&data, &out->size);
   FM_CHECK_ALLOC(stream);
-  fm_status status = fm_png_encode(image, stream, "a picture in memory");
+  fm_status status = quality > 0 ? fm_jpeg_encode(image, quality, stream, name)
+                                 : fm_png_encode(image, stream, name);
   if (fclose(stream) != 0 && status >= 0)
     status = fm_fail(FM_ERR_MEMORY, "out of memory encoding a picture");
   if (status < 0)
@@ -83,6 +86,15 @@ fm_status fm_image_encode_png(fm_bytes *out, const fm_image *image) {
   else
     out->data = (uint8_t *)data;
   return status;
+}
+
+fm_status fm_image_encode_png(fm_bytes *out, const fm_image *image) {
+  return image_encode(out, image, 0);
+}
+
+fm_status fm_image_encode_jpeg(fm_bytes *out, const fm_image *image, int quality) {
+  FM_ASSERT(quality >= 1 && quality <= 100);
+  return image_encode(out, image, quality);
 }
 
 fm_status fm_image_write_png(const fm_image *image, const char *path) {

@@ -23,8 +23,9 @@ void fm_image_release(fm_image *image);
 // FM_ERR_FORMAT. `name` is for messages.
 FM_MUST_USE fm_status fm_image_decode(fm_image *out, const void *data, size_t size,
                                       const char *name);
-// PNG in memory; the caller frees out->data.
+// PNG and JPEG in memory; the caller frees out->data.
 FM_MUST_USE fm_status fm_image_encode_png(fm_bytes *out, const fm_image *image);
+FM_MUST_USE fm_status fm_image_encode_jpeg(fm_bytes *out, const fm_image *image, int quality);
 // The size alone, from the header.
 FM_MUST_USE fm_status fm_image_decode_size(int *width, int *height, const void *data, size_t size,
                                            const char *name);

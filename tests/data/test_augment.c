@@ -189,9 +189,48 @@ static void every_epoch_picture_and_copy_has_its_own_generator(void **state) {
         }
 }
 
+static void one_of_chooses_by_weight_and_forces_its_choice(void **state) {
+  (void)state;
+  fm_augment *augment =
+      parse("[{\"one_of\": {\"p\": 0.5, \"transforms\": [{\"horizontal_flip\": {\"p\": 0.1}}, "
+            "{\"brightness_contrast\": {\"p\": 0.3, \"brightness\": 1}}]}}]");
+  int flipped = 0, white = 0;
+  for (uint64_t i = 0; i < 4000; i++) {
+    fm_augment_picture picture = picture_make(3, 2);
+    fm_random random = fm_random_make(9, 1, i);
+    assert_int_equal(fm_augment_apply(augment, &random, NULL, &picture), FM_OK);
+    bool flip = picture.objects[0].box.x1 != 0, all = picture.image.pixels[0] == 255;
+    assert_false(flip && all);
+    flipped += flip;
+    white += all;
+    picture_release(&picture);
+  }
+  assert_in_range(flipped, 420, 580); // 500 expected, 3.8 deviations either way
+  assert_in_range(white, 1380, 1620); // 1500 expected
+  fm_augment_free(augment);
+  refuses("[\"one_of\"]", "one_of");
+  refuses("[{\"one_of\": {\"transforms\": []}}]", "one_of");
+  refuses("[{\"one_of\": {\"transforms\": 3}}]", "transforms");
+  refuses("[{\"one_of\": {\"transforms\": [{\"hsv\": {\"p\": 0}}]}}]", "p above 0");
+  refuses("[{\"one_of\": {\"transforms\": [{\"min_visibility\": 0.3}]}}]", "whole list");
+  refuses("[{\"hsv\": {\"transforms\": [\"hsv\"]}}]", "transforms");
+  refuses("[{\"one_of\": {\"transforms\": [{\"one_of\": {\"transforms\": [{\"one_of\": "
+          "{\"transforms\": [{\"one_of\": {\"transforms\": [{\"one_of\": {\"transforms\": "
+          "[\"hsv\"]}}]}}]}}]}}]}}]",
+          "nested");
+}
+
+static void sizes_of_kernels_are_odd(void **state) {
+  (void)state;
+  refuses("[{\"motion_blur\": {\"kernel\": [3, 6]}}]", "odd");
+  refuses("[{\"motion_blur\": {\"kernel\": 4}}]", "odd");
+  refuses("[{\"gaussian_blur\": {\"kernel\": [2, 5]}}]", "odd");
+  refuses("[{\"gaussian_blur\": {\"kernel\": 33}}]", "kernel");
+}
+
 static void presets_are_lists_that_can_be_read(void **state) {
   (void)state;
-  static const char *const names[] = {"strong"};
+  static const char *const names[] = {"notebook", "strong"};
   for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
     const char *text;
     assert_int_equal(fm_augment_preset(names[i], &text), FM_OK);
@@ -226,6 +265,8 @@ int main(void) {
       cmocka_unit_test(boxes_are_clipped_and_dropped_by_visibility),
       cmocka_unit_test(transforms_draw_from_generators_of_their_own),
       cmocka_unit_test(every_epoch_picture_and_copy_has_its_own_generator),
+      cmocka_unit_test(one_of_chooses_by_weight_and_forces_its_choice),
+      cmocka_unit_test(sizes_of_kernels_are_odd),
       cmocka_unit_test(presets_are_lists_that_can_be_read),
       cmocka_unit_test(mistakes_are_named),
   };

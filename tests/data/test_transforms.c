@@ -302,6 +302,71 @@ static void pasted_faces_are_rare_ones_and_hide_no_others(void **state) {
   fm_augment_free(augment);
 }
 
+static void a_turned_face_lies_in_its_box(void **state) {
+  const fixture *all = *state;
+  fm_augment *augment = parse("[{\"min_visibility\": 0.9}, {\"rotate\": {\"p\": 1}}]");
+  for (uint64_t epoch = 0; epoch < 100; epoch++) {
+    fm_augment_picture picture = picture_of(all, 3);
+    fm_random random = fm_augment_random(2, epoch, 3, 0);
+    assert_int_equal(fm_augment_apply(augment, &random, NULL, &picture), FM_OK);
+    for (size_t i = 0; i < picture.object_count; i++) {
+      // Mirrored faces beyond the edges have no box, so only the box is looked at: the face touches
+      // its four sides, and its middle is in the box's.
+      const fm_box *box = &picture.objects[i].box;
+      const fm_box sides[4] = {{box->x1 - 1, box->y1, box->x1 + 3, box->y2},
+                               {box->x2 - 3, box->y1, box->x2 + 1, box->y2},
+                               {box->x1, box->y1 - 1, box->x2, box->y1 + 3},
+                               {box->x1, box->y2 - 3, box->x2, box->y2 + 1}};
+      for (int k = 0; k < 4; k++)
+        assert_true(count_pixels(&picture.image, &sides[k], picture.objects[i].label) > 0);
+      float x = (box->x1 + box->x2) / 2, y = (box->y1 + box->y2) / 2;
+      const fm_box middle = {x - 2, y - 2, x + 2, y + 2};
+      assert_true(count_pixels(&picture.image, &middle, picture.objects[i].label) >= 16);
+    }
+    fm_augment_picture_release(&picture);
+  }
+  fm_augment_free(augment);
+}
+
+static void a_hidden_face_loses_its_box_and_no_other(void **state) {
+  const fixture *all = *state;
+  fm_augment *augment = parse("[{\"cutout\": {\"p\": 1, \"holes\": [1, 6], \"size\": [0.1, 0.4], "
+                              "\"keep\": 0.5}}]");
+  int lost = 0;
+  for (uint64_t epoch = 0; epoch < 200; epoch++) {
+    fm_augment_picture picture = picture_of(all, 3), before = picture_of(all, 3);
+    fm_random random = fm_augment_random(2, epoch, 3, 0);
+    assert_int_equal(fm_augment_apply(augment, &random, NULL, &picture), FM_OK);
+    size_t next = 0;
+    for (size_t i = 0; i < before.object_count; i++) {
+      const fm_object *object = &before.objects[i];
+      double area =
+          (double)(object->box.x2 - object->box.x1) * (double)(object->box.y2 - object->box.y1);
+      double seen = count_pixels(&picture.image, &object->box, object->label) / area;
+      bool kept = next < picture.object_count &&
+                  memcmp(&picture.objects[next], object, sizeof *object) == 0;
+      next += kept;
+      lost += !kept;
+      if (seen < 0.4 || seen > 0.6) // a grid of points tells no finer
+        assert_int_equal(kept, seen > 0.5);
+    }
+    assert_int_equal(next, picture.object_count);
+    fm_augment_picture_release(&picture);
+    fm_augment_picture_release(&before);
+  }
+  assert_true(lost > 30);
+  fm_augment_free(augment);
+}
+
+static void colors_noise_and_compression_leave_boxes_alone(void **state) {
+  const fixture *all = *state;
+  check_many(all,
+             "[{\"jpeg\": {\"p\": 1, \"quality\": [70, 95]}}, {\"noise\": {\"p\": 1, "
+             "\"deviation\": 3}}, {\"hsv\": {\"p\": 1, \"hue\": [-5, 5], \"saturation\": 1, "
+             "\"value\": [0.9, 1]}}]",
+             0, 40);
+}
+
 static void without_a_pool_pictures_stay_alone(void **state) {
   const fixture *all = *state;
   fm_augment *augment = parse("[{\"mosaic\": {\"p\": 1}}, {\"copy_paste\": {\"p\": 1}}]");
@@ -325,6 +390,9 @@ int main(void) {
       cmocka_unit_test(scale_jitter_keeps_the_size_of_the_picture_and_scales_faces),
       cmocka_unit_test(a_mosaic_has_the_size_of_its_picture_and_faces_of_four),
       cmocka_unit_test(pasted_faces_are_rare_ones_and_hide_no_others),
+      cmocka_unit_test(a_turned_face_lies_in_its_box),
+      cmocka_unit_test(a_hidden_face_loses_its_box_and_no_other),
+      cmocka_unit_test(colors_noise_and_compression_leave_boxes_alone),
       cmocka_unit_test(without_a_pool_pictures_stay_alone),
   };
   return cmocka_run_group_tests(tests, set_up, tear_down);

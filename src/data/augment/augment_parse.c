@@ -16,6 +16,10 @@ static const fm_transform *const augment_table[] = {
 enum { AUGMENT_TRANSFORMS = sizeof augment_table / sizeof augment_table[0] };
 static const char augment_visibility[] = "min_visibility";
 
+const fm_transform *fm_transform_at(size_t index) {
+  return index < AUGMENT_TRANSFORMS ? augment_table[index] : NULL;
+}
+
 static fm_status augment_find(const char *name, const fm_transform **out) {
   const char *words[AUGMENT_TRANSFORMS + 2] = {0};
   for (size_t i = 0; i < AUGMENT_TRANSFORMS; i++) {

@@ -40,10 +40,12 @@ typedef struct fm_transform {
 
 double fm_transform_draw(const fm_float_list *range, fm_random *random);  // uniform
 int fm_transform_draw_int(const fm_float_list *range, fm_random *random); // uniform, ends included
+int fm_transform_draw_odd(const fm_float_list *range, fm_random *random); // of the odd ones
 // In proportion to the logarithm, as sizes and factors are drawn; the range is above 0.
 double fm_transform_draw_factor(const fm_float_list *range, fm_random *random);
-// FM_ERR_ARGUMENT when an end of the range is no whole number.
+// FM_ERR_ARGUMENT when an end of the range is no whole (odd) number.
 FM_MUST_USE fm_status fm_transform_check_whole(const fm_float_list *range, const char *name);
+FM_MUST_USE fm_status fm_transform_check_odd(const fm_float_list *range, const char *name);
 
 // For transforms that nest: the transforms of the inner list, their p, and one of them applied
 // whatever its p.
@@ -51,6 +53,9 @@ double fm_augment_weight(const fm_augment *augment, size_t index);
 FM_MUST_USE fm_status fm_augment_apply_one(const fm_augment *augment, size_t index,
                                            fm_augment_context *context,
                                            fm_augment_picture *picture);
+
+// The transforms in the order of transform.def; NULL behind the last.
+const fm_transform *fm_transform_at(size_t index);
 
 // The colour that the network's normalisation takes for 0 (ImageNet's mean), to fill with.
 enum { FM_TRANSFORM_FILL = 0x7c7468 };
