@@ -187,3 +187,72 @@ fm_status fm_archive_read(fm_archive *archive, size_t index, size_t limit, fm_by
 fm_status fm_archive_head(fm_archive *archive, size_t index, size_t count, fm_bytes *out) {
   return archive_request_bytes(archive, &(archive_request){index, count, true}, out);
 }
+
+// --- writing
+
+static fm_status archive_add_entry(zip_t *zip, const char *path, const fm_archive_entry *entry) {
+  zip_source_t *source = zip_source_buffer(zip, entry->data, entry->size, 0);
+  if (!source)
+    return fm_fail(FM_ERR_MEMORY, "%s: %s", path, zip_strerror(zip));
+  const zip_int64_t index = zip_file_add(zip, entry->name, source, ZIP_FL_ENC_UTF_8);
+  if (index < 0) {
+    zip_source_free(source);
+    return fm_fail(FM_ERR_FORMAT, "%s: %s: %s", path, entry->name, zip_strerror(zip));
+  }
+  // The first day that zip files know, so that no clock is in the bytes.
+  if (zip_set_file_compression(zip, (zip_uint64_t)index, ZIP_CM_STORE, 0) < 0 ||
+      zip_file_set_dostime(zip, (zip_uint64_t)index, 0, 1 << 5 | 1, 0) < 0)
+    return fm_fail(FM_ERR_FORMAT, "%s: %s: %s", path, entry->name, zip_strerror(zip));
+  return FM_OK;
+}
+
+// Fills the memory behind `whole` with the zip file.
+static fm_status archive_compose(zip_source_t *whole, const char *path,
+                                 const fm_archive_entry *entries, size_t count) {
+  zip_error_t error;
+  zip_error_init(&error);
+  zip_t *zip = zip_open_from_source(whole, ZIP_TRUNCATE, &error);
+  zip_error_fini(&error);
+  if (!zip)
+    return fm_fail(FM_ERR_MEMORY, "%s: no zip file can be begun", path);
+  zip_source_keep(whole); // zip_close gives up its hold
+  fm_status status = FM_OK;
+  for (size_t i = 0; status >= 0 && i < count; i++)
+    status = archive_add_entry(zip, path, &entries[i]);
+  if (status >= 0 && zip_close(zip) == 0)
+    return FM_OK;
+  if (status >= 0)
+    status = fm_fail(FM_ERR_IO, "%s: %s", path, zip_strerror(zip));
+  zip_discard(zip);
+  return status;
+}
+
+static fm_status archive_save(zip_source_t *whole, const char *path) {
+  zip_stat_t stat;
+  if (zip_source_stat(whole, &stat) < 0 || zip_source_open(whole) < 0)
+    return fm_fail(FM_ERR_IO, "%s: the zip file is not there", path);
+  uint8_t *data = malloc(stat.size + 1);
+  fm_status status = FM_OK;
+  if (!data)
+    status = fm_fail(FM_ERR_MEMORY, "%s: out of memory", path);
+  else if (zip_source_read(whole, data, stat.size) != (zip_int64_t)stat.size)
+    status = fm_fail(FM_ERR_IO, "%s: the zip file is not there", path);
+  zip_source_close(whole);
+  if (status >= 0)
+    status = fm_file_write(path, data, stat.size);
+  free(data);
+  return status;
+}
+
+fm_status fm_archive_write(const char *path, const fm_archive_entry *entries, size_t count) {
+  zip_error_t error;
+  zip_error_init(&error);
+  zip_source_t *whole = zip_source_buffer_create(NULL, 0, 0, &error);
+  zip_error_fini(&error);
+  FM_CHECK_ALLOC(whole);
+  fm_status status = archive_compose(whole, path, entries, count);
+  if (status >= 0)
+    status = archive_save(whole, path);
+  zip_source_free(whole);
+  return status;
+}

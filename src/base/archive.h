@@ -1,5 +1,5 @@
-// A zip file read in place: names, and the bytes of single entries. Nothing is ever unpacked to a
-// file.
+// Zip files. One is read in place: names, and the bytes of single entries; nothing is ever unpacked
+// to a file.
 #ifndef FM_BASE_ARCHIVE_H
 #define FM_BASE_ARCHIVE_H
 
@@ -26,5 +26,15 @@ FM_MUST_USE fm_status fm_archive_read(fm_archive *archive, size_t index, size_t 
 // Unpacks only the first `count` bytes (fewer when the entry is shorter).
 FM_MUST_USE fm_status fm_archive_head(fm_archive *archive, size_t index, size_t count,
                                       fm_bytes *out);
+
+// What a new zip file shall hold; the bytes are lent.
+typedef struct fm_archive_entry {
+  const char *name;
+  const void *data;
+  size_t size;
+} fm_archive_entry;
+// Writes the entries as they are, not compressed, in their order. Atomic; same input, same bytes.
+FM_MUST_USE fm_status fm_archive_write(const char *path, const fm_archive_entry *entries,
+                                       size_t count);
 
 #endif

@@ -23,6 +23,10 @@ static const struct {
 };
 enum { ST_DTYPES = sizeof st_dtypes / sizeof *st_dtypes };
 
+size_t fm_st_dtype_bytes(fm_st_dtype dtype) {
+  return st_dtypes[dtype].bytes;
+}
+
 struct fm_safetensors {
   fm_mapping mapping;
   json_t *header;

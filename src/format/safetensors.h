@@ -21,6 +21,8 @@ typedef enum fm_st_dtype {
   FM_ST_BOOL,
 } fm_st_dtype;
 
+size_t fm_st_dtype_bytes(fm_st_dtype dtype); // of one number
+
 enum { FM_ST_RANK_MAX = 8 };
 typedef struct fm_st_tensor {
   const char *name;
