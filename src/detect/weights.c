@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "detect/weight_names.h"
 #include "format/safetensors.h"
 
 // Metadata keys: the options of fm_model_options as YAML, and the class names as a JSON list.
@@ -107,23 +108,6 @@ static bool weights_in_predictor(const char *name) {
   return strncmp(name, WEIGHTS_PREDICTOR, sizeof WEIGHTS_PREDICTOR - 1) == 0;
 }
 
-// torchvision's names from before 0.13, which its published COCO files still carry: the layers of
-// the pyramid (FeaturePyramidNetwork, version 1) and of the RPN's head (RPNHead, version 1) had no
-// ".0" of a sequence. False for any other name.
-static bool weights_rename_old(char out[FM_PARAM_NAME_BYTES], const char *name) {
-  static const struct {
-    const char *layer, *inserted;
-  } old[] = {{"backbone.fpn.inner_blocks.", ".0"},
-             {"backbone.fpn.layer_blocks.", ".0"},
-             {"rpn.head.conv", ".0.0"}};
-  const char *last = strrchr(name, '.');
-  for (size_t i = 0; last && i < sizeof old / sizeof *old; i++)
-    if (strncmp(name, old[i].layer, strlen(old[i].layer)) == 0)
-      return snprintf(out, FM_PARAM_NAME_BYTES, "%.*s%s%s", (int)(last - name), name,
-                      old[i].inserted, last) < FM_PARAM_NAME_BYTES;
-  return false;
-}
-
 // The tensor of each parameter, NULL where the file has none; and what is left over.
 typedef struct weights_match {
   const char *path;
@@ -169,7 +153,7 @@ static fm_status weights_match_tensors(weights_match *match, const fm_safetensor
     const fm_st_tensor *tensor = fm_safetensors_tensor(file, i);
     char renamed[FM_PARAM_NAME_BYTES];
     int id = fm_params_find(match->params, tensor->name);
-    if (id < 0 && weights_rename_old(renamed, tensor->name))
+    if (id < 0 && fm_weight_name_modernise(renamed, tensor->name))
       id = fm_params_find(match->params, renamed);
     if (id < 0 || match->tensors[id]) {
       weights_list_add(&superfluous, tensor->name);
@@ -354,10 +338,10 @@ static fm_status weights_format_config(char **out, const fm_model_config *config
   return status;
 }
 
-static fm_status weights_format_classes(char **out, const char *const *names, int count) {
+static fm_status weights_format_classes(char **out, const fm_weights_info *info) {
   json_t *list = json_array();
-  for (int i = 0; i < count; i++)
-    if (json_array_append_new(list, json_string(names[i])) != 0) {
+  for (int i = 0; i < info->class_count; i++)
+    if (json_array_append_new(list, json_string(info->class_names[i])) != 0) {
       json_decref(list);
       return fm_fail(FM_ERR_ARGUMENT, "class %d has no name in UTF-8", i + 1);
     }
@@ -367,22 +351,40 @@ static fm_status weights_format_classes(char **out, const char *const *names, in
   return FM_OK;
 }
 
+fm_status fm_weights_write(const char *path, const fm_st_tensor *tensors, size_t count,
+                           const fm_weights_info *info) {
+  char *config = NULL, *classes = NULL;
+  fm_st_metadata metadata[2];
+  size_t metadata_count = 0;
+  fm_status status = FM_OK;
+  if (info->has_config) {
+    FM_TRY_OUT(weights_format_config(&config, &info->config));
+    metadata[metadata_count++] = (fm_st_metadata){WEIGHTS_CONFIG, config};
+  }
+  if (info->class_names) {
+    FM_TRY_OUT(weights_format_classes(&classes, info));
+    metadata[metadata_count++] = (fm_st_metadata){WEIGHTS_CLASSES, classes};
+  }
+  status = fm_safetensors_write(path, tensors, count, metadata, metadata_count);
+out:
+  free(config);
+  free(classes);
+  return status;
+}
+
 fm_status fm_weights_save(fm_detector *detector, const char *path, const char *const *class_names,
                           int class_count, bool average) {
   const fm_params *params = fm_detector_params(detector);
+  const fm_weights_info info = {.has_config = true,
+                                .config = *fm_detector_config(detector),
+                                .class_names = (char **)class_names,
+                                .class_count = class_count};
   weights_content content = {0};
-  char *config = NULL, *classes = NULL;
-  fm_status status;
-  FM_TRY_OUT(weights_format_config(&config, fm_detector_config(detector)));
-  FM_TRY_OUT(weights_format_classes(&classes, class_names, class_count));
-  FM_TRY_OUT(weights_content_allocate(&content, params));
-  weights_content_fill(&content, params, average);
-  const fm_st_metadata metadata[] = {{WEIGHTS_CONFIG, config}, {WEIGHTS_CLASSES, classes}};
-  FM_TRY_OUT(
-      fm_safetensors_write(path, content.tensors, (size_t)fm_params_count(params), metadata, 2));
-out:
+  fm_status status = weights_content_allocate(&content, params);
+  if (status >= 0) {
+    weights_content_fill(&content, params, average);
+    status = fm_weights_write(path, content.tensors, (size_t)fm_params_count(params), &info);
+  }
   weights_content_release(&content);
-  free(config);
-  free(classes);
   return status;
 }

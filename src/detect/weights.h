@@ -9,6 +9,7 @@
 #include "base/status.h"
 #include "detect/config.h"
 #include "detect/detector.h"
+#include "format/safetensors.h"
 
 // What a weights file says of itself. has_config is false for a foreign state_dict.
 typedef struct fm_weights_info {
@@ -19,6 +20,9 @@ typedef struct fm_weights_info {
 } fm_weights_info;
 FM_MUST_USE fm_status fm_weights_info_read(fm_weights_info *out, const char *path);
 void fm_weights_info_release(fm_weights_info *info);
+// A file of these tensors that says what `info` does.
+FM_MUST_USE fm_status fm_weights_write(const char *path, const fm_st_tensor *tensors, size_t count,
+                                       const fm_weights_info *info);
 
 // What loading found: names missing from the file, superfluous in it, and whether the box predictor
 // was left at its start values because the number of classes differs. Lists are heap strings, one
