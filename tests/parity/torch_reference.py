@@ -111,6 +111,12 @@ def write_safetensors(path, tensors, metadata=None):
             file.write(blob)
 
 
+def read_metadata(path):
+    with open(path, "rb") as file:
+        size = struct.unpack("<Q", file.read(8))[0]
+        return json.loads(file.read(size)).get("__metadata__", {})
+
+
 def read_safetensors(path):
     data = Path(path).read_bytes()
     size = struct.unpack("<Q", data[:8])[0]
