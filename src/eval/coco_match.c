@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "eval/overlap.h"
+
 static const struct {
   double low, high;
 } match_areas[FM_COCO_AREAS] = {
@@ -20,24 +22,6 @@ static bool match_outside(double area, int range) {
 
 bool fm_coco_truth_ignored(const fm_coco_truth *truth, int area) {
   return truth->crowd || truth->ignore || match_outside(truth->area, area);
-}
-
-// What two intervals have in common; negative when nothing.
-static double match_common(double a, double a_length, double b, double b_length) {
-  const double a_end = a_length + a, b_end = b_length + b;
-  return (a_end < b_end ? a_end : b_end) - (a > b ? a : b);
-}
-
-// maskApi.c, bbIou: for a crowd the union is the detection alone.
-static double match_overlap(const fm_coco_result *d, const fm_coco_truth *g) {
-  const double w = match_common(d->x, d->w, g->x, g->w);
-  if (w <= 0)
-    return 0;
-  const double h = match_common(d->y, d->h, g->y, g->h);
-  if (h <= 0)
-    return 0;
-  const double common = w * h, detection = d->w * d->h;
-  return common / (g->crowd ? detection : detection + g->w * g->h - common);
 }
 
 static fm_status match_room(fm_coco_scratch *scratch, size_t truths) {
@@ -77,7 +61,7 @@ static fm_status match_candidates(const fm_coco_group *group, fm_coco_scratch *s
     scratch->starts[d] = used;
     const fm_coco_result *result = &group->results[group->detections[d]];
     for (size_t g = 0; g < group->truth_count; ++g) {
-      const double overlap = match_overlap(result, &group->all_truths[group->truths[g]]);
+      const double overlap = fm_overlap_truth(result, &group->all_truths[group->truths[g]]);
       if (!(overlap < 0.5))
         FM_TRY(match_push(scratch, used++, (uint32_t)g, overlap));
     }

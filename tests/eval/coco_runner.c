@@ -1,15 +1,19 @@
-// Measures cases for tests/parity/coco.py. Standard input: a JSON document a line,
+// Measures cases for tests/parity/coco.py and, with the word `notebook`, for notebook.py. Standard
+// input: a JSON document a line,
 // {"categories": K, "truths": [[image, category, x, y, w, h, area, crowd]...],
 //  "results": [[image, category, x, y, w, h, score]...]}.
 // Standard output: for each, native doubles: the 12 figures of COCOeval.stats, per_iou (10),
 // category_AP (K), category_AP50 (K), category_AP_iou (K, 10), category_truths (K), precision
-// (10, 101, K, 4, 3), recall (10, K, 4, 3), seconds.
+// (10, 101, K, 4, 3), recall (10, K, 4, 3), seconds. Of the notebook's measure: mAP, per_iou (10),
+// class_AP (K), class_AP_iou (K, 10), class_detections (K), class_hits (K), detections.
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/progress.h"
 #include "eval/coco.h"
+#include "eval/notebook.h"
 
 static void fail(const char *what) {
   fprintf(stderr, "coco_runner: %s\n", what);
@@ -85,22 +89,49 @@ static void put_measure(const fm_coco_measure *m, double seconds) {
   put(&seconds, 1);
 }
 
-static void run_case(const json_t *document) {
-  size_t truth_count, result_count;
-  fm_coco_truth *truths = read_truths(json_object_get(document, "truths"), &truth_count);
-  fm_coco_result *results = read_results(json_object_get(document, "results"), &result_count);
-  const int categories = (int)json_integer_value(json_object_get(document, "categories"));
+static void run_coco(const fm_eval_boxes *boxes, int categories) {
   fm_coco_measure measure;
   const double start = fm_clock();
-  if (fm_coco_evaluate(&measure, truths, truth_count, results, result_count, categories) < 0)
+  if (fm_eval_boxes_measure(boxes, categories, &measure) < 0)
     fail(fm_error_message());
   put_measure(&measure, fm_clock() - start);
   fm_coco_measure_release(&measure);
-  free(truths);
-  free(results);
 }
 
-int main(void) {
+static void put_counts(const size_t *counts, size_t count) {
+  for (size_t i = 0; i < count; ++i)
+    put(&(double){(double)counts[i]}, 1);
+}
+
+static void run_notebook(const fm_eval_boxes *boxes, int categories) {
+  fm_notebook_measure measure;
+  if (fm_notebook_evaluate(&measure, boxes, categories) < 0)
+    fail(fm_error_message());
+  const size_t k = (size_t)categories;
+  put(&measure.mAP, 1);
+  put(measure.per_iou, FM_COCO_IOUS);
+  put(measure.class_AP, k);
+  put(measure.class_AP_iou, k * FM_COCO_IOUS);
+  put_counts(measure.class_detections, k);
+  put_counts(measure.class_hits, k);
+  put_counts(&measure.detections, 1);
+  fm_notebook_measure_release(&measure);
+}
+
+static void run_case(const json_t *document, bool notebook) {
+  fm_eval_boxes boxes = {0};
+  boxes.truths = read_truths(json_object_get(document, "truths"), &boxes.truth_count);
+  boxes.results = read_results(json_object_get(document, "results"), &boxes.result_count);
+  const int categories = (int)json_integer_value(json_object_get(document, "categories"));
+  if (notebook)
+    run_notebook(&boxes, categories);
+  else
+    run_coco(&boxes, categories);
+  fm_eval_boxes_release(&boxes);
+}
+
+int main(int argc, char **argv) {
+  const bool notebook = argc > 1 && strcmp(argv[1], "notebook") == 0;
   char *line = NULL;
   size_t room = 0;
   ssize_t length;
@@ -109,7 +140,7 @@ int main(void) {
     json_t *document = json_loadb(line, (size_t)length, 0, &error);
     if (!document)
       fail(error.text);
-    run_case(document);
+    run_case(document, notebook);
     json_decref(document);
   }
   free(line);
