@@ -399,18 +399,30 @@ static void coco_summarize(const coco_job *job, fm_coco_measure *out) {
   }
 }
 
-static fm_status coco_measure_init(fm_coco_measure *out, int category_count) {
-  const size_t categories = (size_t)category_count;
+static void coco_tell_fates(const coco_job *job, fm_coco_measure *out) {
+  const unsigned all = (1u << FM_COCO_IOUS) - 1;
+  for (size_t i = 0; i < job->result_count; ++i) {
+    const bool looked_at = job->ranks[i] != UINT32_MAX;
+    const unsigned counts = looked_at ? all & ~(unsigned)job->flags[i].ignored[0] : 0;
+    out->hits[i] = (uint16_t)(counts & job->flags[i].matched[0]);
+    out->false_alarms[i] = (uint16_t)(counts & ~(unsigned)job->flags[i].matched[0]);
+  }
+}
+
+static fm_status coco_measure_init(const coco_job *job, fm_coco_measure *out) {
+  const size_t categories = (size_t)job->category_count, results = job->result_count;
   const size_t recalls = FM_COCO_IOUS * categories * FM_COCO_AREAS * FM_COCO_MAX_DETS;
-  *out = (fm_coco_measure){.category_count = category_count};
+  *out = (fm_coco_measure){.category_count = job->category_count, .result_count = results};
   out->category_AP = malloc(categories * sizeof *out->category_AP);
   out->category_AP50 = malloc(categories * sizeof *out->category_AP50);
   out->category_AP_iou = malloc(categories * FM_COCO_IOUS * sizeof *out->category_AP_iou);
   out->category_truths = malloc(categories * sizeof *out->category_truths);
   out->precision = malloc(recalls * FM_COCO_RECALLS * sizeof *out->precision);
   out->recall = malloc(recalls * sizeof *out->recall);
+  out->hits = malloc((results + 1) * sizeof *out->hits);
+  out->false_alarms = malloc((results + 1) * sizeof *out->false_alarms);
   if (!out->category_AP || !out->category_AP50 || !out->category_AP_iou || !out->category_truths ||
-      !out->precision || !out->recall)
+      !out->precision || !out->recall || !out->hits || !out->false_alarms)
     return fm_fail(FM_ERR_MEMORY, "out of memory");
   for (size_t i = 0; i < recalls * FM_COCO_RECALLS; ++i)
     out->precision[i] = -1;
@@ -429,7 +441,7 @@ fm_status fm_coco_evaluate(fm_coco_measure *out, const fm_coco_truth *truths, si
   *out = (fm_coco_measure){0};
   fm_status status;
   FM_TRY_OUT(coco_check(&job));
-  FM_TRY_OUT(coco_measure_init(out, category_count));
+  FM_TRY_OUT(coco_measure_init(&job, out));
   FM_TRY_OUT(coco_allocate(&job));
   FM_TRY_OUT(coco_sort(&job));
   coco_group(&job);
@@ -437,6 +449,7 @@ fm_status fm_coco_evaluate(fm_coco_measure *out, const fm_coco_truth *truths, si
   coco_rank(&job);
   FM_TRY_OUT(coco_accumulate(&job, out));
   coco_summarize(&job, out);
+  coco_tell_fates(&job, out);
 out:
   coco_job_release(&job);
   if (status < 0)
@@ -451,5 +464,7 @@ void fm_coco_measure_release(fm_coco_measure *measure) {
   free(measure->category_truths);
   free(measure->precision);
   free(measure->recall);
+  free(measure->hits);
+  free(measure->false_alarms);
   *measure = (fm_coco_measure){0};
 }

@@ -42,6 +42,11 @@ typedef struct fm_coco_measure {
   // precision[iou][recall][category][area][max_dets] and recall[iou][category][area][max_dets], -1
   // where undefined
   double *precision, *recall;
+  // What became of each detection, in the order of the input, among boxes of every size: bit t of
+  // `hits` when it finds a face at threshold t, of `false_alarms` when it finds none. Neither when
+  // it does not count (behind the first 100 of its class in a picture, or on a face to ignore).
+  size_t result_count;
+  uint16_t *hits, *false_alarms; // [result_count]
 } fm_coco_measure;
 
 // Order matters as in pycocotools: ties in score keep the input order (stable sort), images are

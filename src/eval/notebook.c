@@ -1,78 +1,43 @@
 // The notebook's measure: one table of the kept detections, walked once a class and threshold.
 #include "eval/notebook.h"
 
-#include <math.h>
+#include <stdbool.h>
 #include <stdlib.h>
 
 #include "eval/overlap.h"
+#include "eval/pictures.h"
 
 static const double NOTEBOOK_TINY = 1e-6;
 
-// A detection, and the face it is related to.
+// A kept detection, and the face it is related to.
 typedef struct notebook_row {
   const fm_coco_result *result;
-  size_t at; // among the input
   int32_t real;
   double overlap;
 } notebook_row;
 
 typedef struct notebook_job {
-  notebook_row *rows; // first all, by picture; at last those that count, by score
+  fm_eval_pictures pictures;
+  notebook_row *rows; // by score
   size_t count;
-  const fm_coco_truth **truths; // by picture
-  size_t truth_count;
-  int class_count;
 } notebook_job;
 
-static int notebook_by_score(const notebook_row *a, const notebook_row *b) {
-  if (a->result->score != b->result->score)
-    return a->result->score > b->result->score ? -1 : 1;
-  if (a->result->image != b->result->image)
-    return a->result->image < b->result->image ? -1 : 1;
-  return a->at < b->at ? -1 : a->at > b->at;
+// The detections lie in one array, so their addresses are their order.
+static int notebook_by_score(const fm_coco_result *a, const fm_coco_result *b) {
+  if (a->score != b->score)
+    return a->score > b->score ? -1 : 1;
+  if (a->image != b->image)
+    return a->image < b->image ? -1 : 1;
+  return a < b ? -1 : a > b;
 }
 
-static int notebook_compare_scores(const void *a, const void *b) {
-  return notebook_by_score(a, b);
+static int notebook_compare_results(const void *a, const void *b) {
+  return notebook_by_score(*(const fm_coco_result *const *)a, *(const fm_coco_result *const *)b);
 }
 
-static int notebook_compare_pictures(const void *a, const void *b) {
+static int notebook_compare_rows(const void *a, const void *b) {
   const notebook_row *left = a, *right = b;
-  if (left->result->image != right->result->image)
-    return left->result->image < right->result->image ? -1 : 1;
-  return notebook_by_score(left, right);
-}
-
-// The truths lie in one array, so their addresses are their order.
-static int notebook_compare_truths(const void *a, const void *b) {
-  const fm_coco_truth *left = *(const fm_coco_truth *const *)a;
-  const fm_coco_truth *right = *(const fm_coco_truth *const *)b;
-  if (left->image != right->image)
-    return left->image < right->image ? -1 : 1;
-  return left < right ? -1 : left > right;
-}
-
-static fm_status notebook_collect(notebook_job *job, const fm_eval_boxes *boxes) {
-  job->rows = malloc((boxes->result_count + 1) * sizeof *job->rows);
-  job->truths = malloc((boxes->truth_count + 1) * sizeof *job->truths);
-  if (!job->rows || !job->truths)
-    return fm_fail(FM_ERR_MEMORY, "out of memory");
-  for (size_t i = 0; i < boxes->result_count; ++i) {
-    const fm_coco_result *result = &boxes->results[i];
-    if (result->category < 0 || result->category >= job->class_count)
-      return fm_fail(FM_ERR_ARGUMENT, "detection %zu: category %d is outside 0 to %d", i,
-                     result->category, job->class_count - 1);
-    job->rows[job->count++] = (notebook_row){.result = result, .at = i};
-  }
-  for (size_t i = 0; i < boxes->truth_count; ++i) {
-    if (boxes->truths[i].category < 0 || boxes->truths[i].category >= job->class_count)
-      return fm_fail(FM_ERR_ARGUMENT, "truth %zu: category %d is outside 0 to %d", i,
-                     boxes->truths[i].category, job->class_count - 1);
-    job->truths[job->truth_count++] = &boxes->truths[i];
-  }
-  qsort(job->rows, job->count, sizeof *job->rows, notebook_compare_pictures);
-  qsort(job->truths, job->truth_count, sizeof *job->truths, notebook_compare_truths);
-  return FM_OK;
+  return notebook_by_score(left->result, right->result);
 }
 
 static bool notebook_is_suppressed(const notebook_row *kept, size_t count,
@@ -84,40 +49,34 @@ static bool notebook_is_suppressed(const notebook_row *kept, size_t count,
 }
 
 // The first of those that overlap most, which may be by nothing at all.
-static void notebook_relate(notebook_row *row, const fm_coco_truth *const *truths, size_t count) {
+static void notebook_relate(notebook_row *row, const fm_eval_picture *picture) {
   row->overlap = -1;
-  for (size_t i = 0; i < count; ++i) {
-    const double overlap = fm_overlap_truth(row->result, truths[i]);
+  for (size_t i = 0; i < picture->truth_count; ++i) {
+    const double overlap = fm_overlap_truth(row->result, picture->truths[i]);
     if (overlap > row->overlap) {
       row->overlap = overlap;
-      row->real = truths[i]->category;
+      row->real = picture->truths[i]->category;
     }
   }
 }
 
-// Leaves of each picture's rows those that survive the suppression, reach the score and have a face
-// to be related to.
+// Worse detections suppress nothing, so those below the score are not looked at at all.
 static void notebook_keep(notebook_job *job) {
-  size_t kept = 0, truth = 0;
-  for (size_t first = 0, next; first < job->count; first = next) {
-    const int64_t image = job->rows[first].result->image;
-    while (truth < job->truth_count && job->truths[truth]->image < image)
-      ++truth;
-    size_t truths = 0;
-    while (truth + truths < job->truth_count && job->truths[truth + truths]->image == image)
-      ++truths;
-    const size_t before = kept;
-    for (next = first; next < job->count && job->rows[next].result->image == image; ++next) {
-      notebook_row row = job->rows[next];
-      if (truths == 0 || row.result->score < FM_NOTEBOOK_SCORE ||
-          notebook_is_suppressed(job->rows + before, kept - before, row.result))
+  fm_eval_picture picture;
+  while (fm_eval_pictures_next(&job->pictures, &picture)) {
+    if (picture.truth_count == 0)
+      continue;
+    qsort(picture.results, picture.result_count, sizeof *picture.results, notebook_compare_results);
+    const size_t before = job->count;
+    for (size_t i = 0; i < picture.result_count; ++i) {
+      notebook_row row = {.result = picture.results[i]};
+      if (notebook_is_suppressed(job->rows + before, job->count - before, row.result))
         continue;
-      notebook_relate(&row, job->truths + truth, truths);
-      job->rows[kept++] = row;
+      notebook_relate(&row, &picture);
+      job->rows[job->count++] = row;
     }
   }
-  job->count = kept;
-  qsort(job->rows, job->count, sizeof *job->rows, notebook_compare_scores);
+  qsort(job->rows, job->count, sizeof *job->rows, notebook_compare_rows);
 }
 
 static bool notebook_hits(const notebook_row *row, double threshold) {
@@ -194,13 +153,13 @@ static fm_status notebook_allocate(fm_notebook_measure *out, int class_count) {
 fm_status fm_notebook_evaluate(fm_notebook_measure *out, const fm_eval_boxes *boxes,
                                int class_count) {
   *out = (fm_notebook_measure){0};
-  if (class_count < 1 || class_count > FM_COCO_CATEGORIES_MAX)
-    return fm_fail(FM_ERR_ARGUMENT, "%d classes: must be 1 to %d", class_count,
-                   FM_COCO_CATEGORIES_MAX);
-  notebook_job job = {.class_count = class_count};
-  fm_status status = notebook_allocate(out, class_count);
+  notebook_job job = {0};
+  fm_status status = fm_eval_pictures_init(&job.pictures, boxes, class_count, FM_NOTEBOOK_SCORE);
   if (status >= 0)
-    status = notebook_collect(&job, boxes);
+    status = notebook_allocate(out, class_count);
+  job.rows = malloc((boxes->result_count + 1) * sizeof *job.rows);
+  if (status >= 0 && !job.rows)
+    status = fm_fail(FM_ERR_MEMORY, "out of memory");
   if (status >= 0) {
     notebook_keep(&job);
     out->detections = job.count;
@@ -209,7 +168,7 @@ fm_status fm_notebook_evaluate(fm_notebook_measure *out, const fm_eval_boxes *bo
     notebook_average(out);
   }
   free(job.rows);
-  free(job.truths);
+  fm_eval_pictures_release(&job.pictures);
   if (status < 0)
     fm_notebook_measure_release(out);
   return status;
