@@ -1,6 +1,11 @@
 // UTF-8 sequences (RFC 3629).
 #include "base/utf8.h"
 
+#include <stdbool.h>
+#include <string.h>
+
+static const char utf8_ellipsis[] = "\xe2\x80\xa6";
+
 size_t fm_utf8_sequence(const char *text) {
   const unsigned char *at = (const unsigned char *)text;
   if (at[0] < 0x80)
@@ -33,4 +38,44 @@ size_t fm_utf8_count(const char *text) {
     text += length ? length : 1;
   }
   return count;
+}
+
+void fm_utf8_line(char *out, size_t capacity, const char *text) {
+  size_t used = 0, kept = 0; // kept: so much that the ellipsis has room behind it
+  while (*text) {
+    const size_t length = fm_utf8_printable(text), bytes = length ? length : 1;
+    if (used + sizeof utf8_ellipsis <= capacity)
+      kept = used;
+    if (used + bytes >= capacity) {
+      memcpy(out + kept, utf8_ellipsis, sizeof utf8_ellipsis);
+      return;
+    }
+    memcpy(out + used, length ? text : "?", bytes);
+    used += bytes;
+    text += bytes;
+  }
+  out[used] = 0;
+}
+
+void fm_utf8_middle(char *out, size_t capacity, const char *text, size_t characters) {
+  const size_t count = fm_utf8_count(text), tail = characters / 3, head = characters - tail - 1;
+  if (count <= characters) {
+    fm_utf8_line(out, capacity, text);
+    return;
+  }
+  size_t used = 0;
+  for (size_t i = 0; i < count; i++) {
+    const size_t length = fm_utf8_printable(text), bytes = length ? length : 1;
+    const bool shown = i < head || i >= count - tail;
+    if (i == head && used + sizeof utf8_ellipsis <= capacity) {
+      memcpy(out + used, utf8_ellipsis, sizeof utf8_ellipsis);
+      used += sizeof utf8_ellipsis - 1;
+    }
+    if (shown && used + bytes < capacity) {
+      memcpy(out + used, length ? text : "?", bytes);
+      used += bytes;
+    }
+    text += bytes;
+  }
+  out[used] = 0;
 }

@@ -13,5 +13,11 @@ size_t fm_utf8_sequence(const char *text);
 size_t fm_utf8_printable(const char *text); // its length, 0 when it is none
 // Characters of the text; a byte that belongs to none counts as one.
 size_t fm_utf8_count(const char *text);
+// Copies a line of text for people to read: what is not printable becomes '?', and text without
+// room in `capacity` bytes (at least 4) ends in an ellipsis.
+void fm_utf8_line(char *out, size_t capacity, const char *text);
+// The same, with an ellipsis in the place of the middle when it has more than `characters` (at
+// least 5): names that differ at their end stay different.
+void fm_utf8_middle(char *out, size_t capacity, const char *text, size_t characters);
 
 #endif

@@ -9,8 +9,10 @@
 #include "cli/verb.h"
 #include "data/dataset.h"
 #include "data/split.h"
+#include "eval/analysis.h"
 #include "eval/results.h"
 #include "predict/evaluation.h"
+#include "report/evaluation.h"
 
 static const fm_cli_option evaluate_options[] = {
     {"--weights", "FILE", "the model; several make an ensemble (default: the one shipped)"},
@@ -18,7 +20,8 @@ static const fm_cli_option evaluate_options[] = {
     {"--split", "FILE", "take a part of the data, as facemask split wrote it"},
     {"--subset", "train|test|valid", "which part (default test, with --fold valid)"},
     {"--fold", "K", "the fold, from 1"},
-    {"--out", "DIR", "write metrics.json and predictions.json there"},
+    {"--measure", "coco|notebook", "notebook: the notebook's own figures besides (default coco)"},
+    {"--out", "DIR", "write metrics.json, predictions.json and pictures there"},
     {"--nms", "F", "overlap above which the weaker of two boxes is dropped (default: the model's)"},
     {"--agnostic-nms", NULL, "boxes of different classes suppress each other too"},
     {"--images", "DIR", "the picture folder, when it is not beside the annotations"},
@@ -33,6 +36,7 @@ typedef struct evaluate_job {
   fm_eval_subset subset;
   fm_eval_boxes boxes;
   size_t images;
+  bool notebook;
 } evaluate_job;
 
 static fm_status evaluate_part(const fm_cli *cli, int fold, fm_subset_part *out) {
@@ -97,7 +101,35 @@ static fm_status evaluate_read_predictions(evaluate_job *job, const char *path) 
   return fm_results_read(&job->boxes, &job->subset, path);
 }
 
-static void evaluate_print(const evaluate_job *job, const fm_coco_measure *m) {
+// A figure in a column; -1 stands for "there is none".
+static void evaluate_print_figure(int width, double value) {
+  if (value >= 0)
+    printf(" %*.4f", width, value);
+  else
+    printf(" %*s", width, "-");
+}
+
+static void evaluate_print_ious(const char *name, const double *values) {
+  printf("%-10s", name);
+  for (int t = 0; t < FM_COCO_IOUS; ++t)
+    evaluate_print_figure(6, values[t]);
+  putchar('\n');
+}
+
+static void evaluate_print_notebook(const fm_analysis *analysis) {
+  const fm_notebook_measure *m = &analysis->notebook;
+  printf("\nAs the notebook counts (recall over the faces that were found; not comparable with the "
+         "figures above)\n%-24s %7.4f\n\n%-24s %10s %6s %8s\n",
+         "mAP@[.50:.95]", m->mAP, "class", "detections", "hits", "AP");
+  for (int k = 0; k < m->class_count; ++k)
+    printf("%-24s %10zu %6zu %8.4f\n", fm_analysis_class_name(analysis, k), m->class_detections[k],
+           m->class_hits[k], m->class_AP[k]);
+  putchar('\n');
+  evaluate_print_ious("mAP", m->per_iou);
+}
+
+static void evaluate_print(const evaluate_job *job, const fm_analysis *analysis) {
+  const fm_coco_measure *m = &analysis->coco;
   printf("%zu pictures, %zu faces, %zu detections\n\n", job->images, job->boxes.truth_count,
          job->boxes.result_count);
   const struct {
@@ -107,22 +139,33 @@ static void evaluate_print(const evaluate_job *job, const fm_coco_measure *m) {
       {"mAP@[.50:.95]", m->mAP},   {"mAP@.50", m->mAP50},         {"mAP@.75", m->mAP75},
       {"mAP small", m->mAP_small}, {"mAP medium", m->mAP_medium}, {"mAP large", m->mAP_large},
       {"AR, 1 a picture", m->AR1}, {"AR, 10", m->AR10},           {"AR, 100", m->AR100}};
-  for (size_t i = 0; i < sizeof rows / sizeof *rows; ++i)
-    printf("%-24s %7.4f\n", rows[i].name, rows[i].value);
+  for (size_t i = 0; i < sizeof rows / sizeof *rows; ++i) {
+    printf("%-24s", rows[i].name);
+    evaluate_print_figure(7, rows[i].value);
+    putchar('\n');
+  }
   printf("\n%-24s %7s %8s %8s\n", "class", "faces", "AP", "AP@.50");
-  for (int k = 0; k < m->category_count; ++k)
-    printf("%-24s %7zu %8.4f %8.4f\n", fm_dataset_class_name(job->dataset, k + 1),
-           m->category_truths[k], m->category_AP[k], m->category_AP50[k]);
+  for (int k = 0; k < m->category_count; ++k) {
+    printf("%-24s %7zu", fm_analysis_class_name(analysis, k), m->category_truths[k]);
+    evaluate_print_figure(8, m->category_AP[k]);
+    evaluate_print_figure(8, m->category_AP50[k]);
+    putchar('\n');
+  }
   printf("\n%-10s", "IoU");
   for (int t = 0; t < FM_COCO_IOUS; ++t)
     printf("    .%02.0f", 100 * fm_coco_iou(t));
-  printf("\n%-10s", "mAP");
-  for (int t = 0; t < FM_COCO_IOUS; ++t)
-    printf("%7.4f", m->per_iou[t]);
   putchar('\n');
+  evaluate_print_ious("mAP", m->per_iou);
+  const fm_confidence_curve *all = &analysis->confidence.all;
+  if (all->best_f1 >= 0)
+    printf("\nlargest F1 at IoU .50: %.4f with detections of a score of %.2f and more\n",
+           all->best_f1, all->best_score);
+  if (analysis->has_notebook)
+    evaluate_print_notebook(analysis);
 }
 
-static fm_status evaluate_write(const evaluate_job *job, const char *folder, const char *metrics) {
+static fm_status evaluate_write(const evaluate_job *job, const char *folder, const char *metrics,
+                                const fm_analysis *analysis) {
   FM_TRY(fm_folder_make(folder));
   char *path = fm_path_join(folder, "metrics.json");
   FM_CHECK_ALLOC(path);
@@ -134,29 +177,43 @@ static fm_status evaluate_write(const evaluate_job *job, const char *folder, con
   status = fm_results_write(&job->boxes, &job->subset, path);
   free(path);
   FM_TRY(status);
-  fm_say("wrote %s/metrics.json and predictions.json", folder);
+  FM_TRY(fm_evaluation_draw(analysis, folder));
+  fm_say("wrote %s/metrics.json, predictions.json and pictures", folder);
   return FM_OK;
 }
 
 static fm_status evaluate_report(const evaluate_job *job) {
   const char *folder = fm_cli_value(job->cli, "--out");
-  fm_coco_measure measure;
-  FM_TRY(fm_eval_boxes_measure(&job->boxes, fm_dataset_class_count(job->dataset), &measure));
+  const fm_analysis_options options = {.subset = &job->subset,
+                                       .boxes = &job->boxes,
+                                       .images = job->images,
+                                       .notebook = job->notebook};
+  fm_analysis analysis;
+  FM_TRY(fm_analysis_make(&analysis, &options));
   char *text = NULL;
-  fm_status status = fm_metrics_format(&text, &measure, job->dataset, job->images);
-  if (status >= 0 && folder)
-    status = evaluate_write(job, folder, text);
+  fm_status status = fm_analysis_format(&text, &analysis, NULL);
   if (status >= 0 && job->cli->json)
     fputs(text, stdout);
   else if (status >= 0 && !job->cli->quiet)
-    evaluate_print(job, &measure);
+    evaluate_print(job, &analysis);
+  if (status >= 0 && folder)
+    status = evaluate_write(job, folder, text, &analysis);
   free(text);
-  fm_coco_measure_release(&measure);
+  fm_analysis_release(&analysis);
   return status;
+}
+
+static fm_status evaluate_measure(evaluate_job *job) {
+  const char *word = fm_cli_value(job->cli, "--measure");
+  if (word && strcmp(word, "coco") != 0 && strcmp(word, "notebook") != 0)
+    return fm_fail(FM_ERR_ARGUMENT, "--measure %s: coco or notebook", word);
+  job->notebook = word && strcmp(word, "notebook") == 0;
+  return FM_OK;
 }
 
 static fm_status evaluate_job_run(evaluate_job *job) {
   const char *predictions = fm_cli_value(job->cli, "--predictions");
+  FM_TRY(evaluate_measure(job));
   FM_TRY(evaluate_choose(job));
   FM_TRY(predictions ? evaluate_read_predictions(job, predictions) : evaluate_run_model(job));
   return evaluate_report(job);

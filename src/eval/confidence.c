@@ -55,7 +55,7 @@ static void confidence_fill(fm_confidence_curve *curve, const confidence_sums *s
     curve->precision[i] = found > 0 ? hits / found : (double)NAN;
     curve->recall[i] = faces > 0 ? hits / faces : (double)NAN;
     curve->f1[i] = faces > 0 ? 2 * hits / (found + faces) : (double)NAN;
-    if (faces > 0 && !(curve->f1[i] <= curve->best_f1)) {
+    if (hits > 0 && !(curve->f1[i] <= curve->best_f1)) {
       curve->best_f1 = curve->f1[i];
       curve->best_score = fm_confidence_score(i);
     }

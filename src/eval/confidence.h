@@ -16,7 +16,7 @@ typedef struct fm_confidence_curve {
   // [i]: of the detections with a score of i / 100 and more. precision is NAN where there are none,
   // recall and F1 = 2 hits / (detections + faces) are NAN when the class has no faces.
   double precision[FM_CONFIDENCE_POINTS], recall[FM_CONFIDENCE_POINTS], f1[FM_CONFIDENCE_POINTS];
-  double best_score, best_f1; // the lowest score of the largest F1; NAN without faces
+  double best_score, best_f1; // the lowest score of the largest F1; NAN when nothing is found
 } fm_confidence_curve;
 
 typedef struct fm_confidence {

@@ -16,6 +16,7 @@ typedef struct confusion_pair {
 
 // One picture's pairing.
 typedef struct confusion_job {
+  const fm_eval_boxes *boxes;
   double iou;
   fm_eval_picture picture;
   bool *truth_taken, *result_taken; // room for the largest picture
@@ -109,12 +110,12 @@ static void confusion_take_pairs(confusion_job *job, fm_confusion *out,
     if (confusion_ignores(truth))
       continue;
     job->truth_taken[pair->truth] = true;
-    const int prediction = job->picture.results[pair->result]->category;
-    ++*confusion_cell(out, truth->category, prediction);
-    if (prediction == truth->category)
-      ++errors->right;
-    else
-      ++errors->confused;
+    const fm_coco_result *result = job->picture.results[pair->result];
+    const bool right = result->category == truth->category;
+    ++*confusion_cell(out, truth->category, result->category);
+    ++*(right ? &errors->right : &errors->confused);
+    out->truth_fates[truth - job->boxes->truths] = out->result_fates[result - job->boxes->results] =
+        right ? FM_CONFUSION_RIGHT : FM_CONFUSION_CONFUSED;
   }
 }
 
@@ -127,12 +128,14 @@ static void confusion_take_rest(const confusion_job *job, fm_confusion *out,
       continue;
     ++*confusion_cell(out, picture->truths[g]->category, background);
     ++errors->missed;
+    out->truth_fates[picture->truths[g] - job->boxes->truths] = FM_CONFUSION_ALONE;
   }
   for (size_t d = 0; d < picture->result_count; ++d) {
     if (job->result_taken[d])
       continue;
     ++*confusion_cell(out, background, picture->results[d]->category);
     ++errors->background;
+    out->result_fates[picture->results[d] - job->boxes->results] = FM_CONFUSION_ALONE;
   }
   errors->faces = errors->right + errors->confused + errors->missed;
 }
@@ -156,7 +159,10 @@ static fm_status confusion_allocate(confusion_job *job, fm_confusion *out,
   out->pictures = malloc((boxes->truth_count + boxes->result_count + 1) * sizeof *out->pictures);
   job->truth_taken = malloc((boxes->truth_count + 1) * sizeof *job->truth_taken);
   job->result_taken = malloc((boxes->result_count + 1) * sizeof *job->result_taken);
-  if (!out->counts || !out->pictures || !job->truth_taken || !job->result_taken)
+  out->truth_fates = calloc(boxes->truth_count + 1, sizeof *out->truth_fates);
+  out->result_fates = calloc(boxes->result_count + 1, sizeof *out->result_fates);
+  if (!out->counts || !out->pictures || !out->truth_fates || !out->result_fates ||
+      !job->truth_taken || !job->result_taken)
     return fm_fail(FM_ERR_MEMORY, "out of memory");
   return FM_OK;
 }
@@ -165,7 +171,7 @@ fm_status fm_confusion_make(fm_confusion *out, const fm_eval_boxes *boxes, int c
                             const fm_confusion_options *options) {
   *out = (fm_confusion){.class_count = class_count};
   fm_eval_pictures pictures;
-  confusion_job job = {.iou = options->iou > 0 ? options->iou : 0.5};
+  confusion_job job = {.boxes = boxes, .iou = options->iou > 0 ? options->iou : 0.5};
   const double score = options->score > 0 ? options->score : 0.5;
   fm_status status = fm_eval_pictures_init(&pictures, boxes, class_count, score);
   if (status >= 0)
@@ -180,6 +186,8 @@ fm_status fm_confusion_make(fm_confusion *out, const fm_eval_boxes *boxes, int c
 }
 
 void fm_confusion_release(fm_confusion *confusion) {
+  free(confusion->truth_fates);
+  free(confusion->result_fates);
   free(confusion->counts);
   free(confusion->pictures);
   *confusion = (fm_confusion){0};

@@ -22,8 +22,17 @@ typedef struct fm_confusion_picture {
   size_t right, confused, missed, background; // background: detections where no face is
 } fm_confusion_picture;
 
+// What became of a face or a detection.
+typedef enum fm_confusion_fate {
+  FM_CONFUSION_UNCOUNTED, // to ignore, below the score
+  FM_CONFUSION_RIGHT,     // paired with one of its class
+  FM_CONFUSION_CONFUSED,  // paired with one of another class
+  FM_CONFUSION_ALONE,     // a missed face, a false detection
+} fm_confusion_fate;
+
 typedef struct fm_confusion {
   int class_count;
+  uint8_t *truth_fates, *result_fates; // fm_confusion_fate, in the order of the boxes
   // [class_count + 1][class_count + 1]: row the truth, column the prediction; the last one is
   // background: its column has the missed faces, its row the false detections.
   size_t *counts;

@@ -1,4 +1,4 @@
-// Reading and writing results and metrics; the only file of this room that knows JSON.
+// Reading and writing results.
 #include "eval/results.h"
 
 #include <jansson.h>
@@ -194,35 +194,4 @@ fm_status fm_results_write(const fm_eval_boxes *boxes, const fm_eval_subset *sub
   }
   fputs("\n]\n", file.stream);
   return fm_atomic_file_commit(&file);
-}
-
-static json_t *metrics_json(const fm_coco_measure *m, const fm_dataset *dataset, size_t images) {
-  json_t *ious = json_array(), *classes = json_array();
-  for (int t = 0; t < FM_COCO_IOUS; ++t)
-    json_array_append_new(ious, json_pack("{s:f, s:f}", "iou", round(100 * fm_coco_iou(t)) / 100,
-                                          "mAP", m->per_iou[t]));
-  for (int k = 0; k < m->category_count; ++k)
-    json_array_append_new(classes, json_pack("{s:s, s:I, s:f, s:f}", "name",
-                                             fm_dataset_class_name(dataset, k + 1), "faces",
-                                             (json_int_t)m->category_truths[k], "AP",
-                                             m->category_AP[k], "AP50", m->category_AP50[k]));
-  return json_pack("{s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:o, s:o, s:I}", "mAP", m->mAP,
-                   "mAP50", m->mAP50, "mAP75", m->mAP75, "mAP_small", m->mAP_small, "mAP_medium",
-                   m->mAP_medium, "mAP_large", m->mAP_large, "AR1", m->AR1, "AR10", m->AR10,
-                   "AR100", m->AR100, "per_iou", ious, "per_class", classes, "images",
-                   (json_int_t)images);
-}
-
-fm_status fm_metrics_format(char **out, const fm_coco_measure *measure, const fm_dataset *dataset,
-                            size_t images) {
-  json_t *document = metrics_json(measure, dataset, images);
-  char *text = document ? json_dumps(document, JSON_INDENT(2) | JSON_PRESERVE_ORDER) : NULL;
-  json_decref(document);
-  *out = NULL;
-  FM_CHECK_ALLOC(text);
-  if (asprintf(out, "%s\n", text) < 0)
-    *out = NULL;
-  free(text);
-  FM_CHECK_ALLOC(*out);
-  return FM_OK;
 }

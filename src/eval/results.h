@@ -1,7 +1,6 @@
 // COCO results files (predictions.json):
 // [{"image_id", "category_id", "bbox": [x, y, w, h], "score", "file_name"}].
 // image_id is the position in the sorted names of the subset, category_id the 1-based label.
-// And the JSON form of a measure (metrics.json).
 #ifndef FM_EVAL_RESULTS_H
 #define FM_EVAL_RESULTS_H
 
@@ -20,8 +19,4 @@ FM_MUST_USE fm_status fm_results_read(fm_eval_boxes *boxes, const fm_eval_subset
                                       const char *path);
 FM_MUST_USE fm_status fm_results_write(const fm_eval_boxes *boxes, const fm_eval_subset *subset,
                                        const char *path);
-// The document of `facemask evaluate --json`, heap text. `images` is the number measured.
-FM_MUST_USE fm_status fm_metrics_format(char **out, const fm_coco_measure *measure,
-                                        const fm_dataset *dataset, size_t images);
-
 #endif

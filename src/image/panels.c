@@ -2,10 +2,10 @@
 #include "image/panels.h"
 
 #include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/utf8.h"
 #include "image/canvas.h"
 
 enum { PANELS_GAP = 8, PANELS_TITLE_BYTES = 256 };
@@ -88,8 +88,7 @@ static void panels_write_titles(const panels_sheet *sheet, const fm_panel *panel
   for (size_t i = 0; i < sheet->count; i++) {
     const double width = sheet->pictures[i].width;
     char title[PANELS_TITLE_BYTES + 4]; // the ellipsis may be longer than what it stands for
-    if (snprintf(title, PANELS_TITLE_BYTES, "%s", panels[i].title) >= PANELS_TITLE_BYTES)
-      title[panels_shorten(title, PANELS_TITLE_BYTES - 1)] = 0; // its last character may be torn
+    fm_utf8_line(title, PANELS_TITLE_BYTES, panels[i].title);
     panels_fit(cairo, title, width - sheet->font);
     cairo_move_to(cairo, left + 0.5 * sheet->font, 1.4 * sheet->font);
     cairo_show_text(cairo, title);

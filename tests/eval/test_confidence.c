@@ -130,6 +130,7 @@ a_class_without_faces_has_no_recall_and_one_without_detections_no_precision(void
   fm_confidence out = confidence(&boxes, 2, 0);
   assert_true(isnan(out.classes[0].precision[0]));
   assert_near(out.classes[0].f1[0], 0);
+  assert_true(isnan(out.classes[0].best_score)); // nothing is found at any score
   assert_near(out.classes[1].precision[100], 0); // a score above 1 reaches 1
   assert_true(isnan(out.classes[1].recall[0]));
   assert_true(isnan(out.classes[1].best_score));

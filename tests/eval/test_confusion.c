@@ -69,6 +69,11 @@ static void each_kind_of_cell_is_counted(void **state) {
   assert_int_equal(out.pictures[0].confused, 1);
   assert_int_equal(out.pictures[0].missed, 1);
   assert_int_equal(out.pictures[0].background, 1);
+  static const uint8_t truths[] = {FM_CONFUSION_RIGHT, FM_CONFUSION_CONFUSED, FM_CONFUSION_ALONE};
+  static const uint8_t results[] = {FM_CONFUSION_RIGHT, FM_CONFUSION_CONFUSED, FM_CONFUSION_ALONE,
+                                    FM_CONFUSION_UNCOUNTED};
+  assert_memory_equal(out.truth_fates, truths, sizeof truths);
+  assert_memory_equal(out.result_fates, results, sizeof results);
   fm_confusion_release(&out);
 }
 

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "eval/analysis.h"
 #include "eval/results.h"
 
 static char folder[] = "/tmp/facemask-test-XXXXXX";
@@ -222,10 +223,12 @@ static void metrics_have_the_keys_of_the_command_line(void **state) {
   assert_int_equal(fm_eval_subset_truths(&subset, &boxes), FM_OK);
   const fm_detection item = {{20, 10, 40, 50}, 1, 0.9f}; // the face of a
   assert_int_equal(fm_eval_boxes_add_detections(&boxes, 0, &item, 1), FM_OK);
-  fm_coco_measure measure;
-  assert_int_equal(fm_eval_boxes_measure(&boxes, 3, &measure), FM_OK);
+  fm_analysis analysis;
+  const fm_analysis_options options = {
+      .subset = &subset, .boxes = &boxes, .images = subset.count, .notebook = true};
+  assert_int_equal(fm_analysis_make(&analysis, &options), FM_OK);
   char *text;
-  assert_int_equal(fm_metrics_format(&text, &measure, dataset, subset.count), FM_OK);
+  assert_int_equal(fm_analysis_format(&text, &analysis, NULL), FM_OK);
   json_t *document = json_loads(text, 0, NULL);
   double mAP, mAP50, mAP75, small, medium, large, AR1, AR10, AR100, iou, at_iou, AP, AP50;
   const char *name;
@@ -247,9 +250,16 @@ static void metrics_have_the_keys_of_the_command_line(void **state) {
   assert_int_equal(images, 4);
   assert_int_equal(json_array_size(json_object_get(document, "per_iou")), 10);
   assert_int_equal(json_array_size(json_object_get(document, "per_class")), 3);
+  const json_t *notebook = json_object_get(document, "notebook");
+  assert_true(json_number_value(json_object_get(notebook, "mAP")) > 0.99); // one found, and right
+  assert_int_equal(json_array_size(json_object_get(notebook, "per_iou")), 10);
+  assert_null(json_object_get(document, "folds"));
+  json_t *counts = json_object_get(json_object_get(document, "confusion"), "counts");
+  assert_int_equal(json_array_size(counts), 4);
+  assert_int_equal(json_integer_value(json_array_get(json_array_get(counts, 0), 0)), 1);
   json_decref(document);
   free(text);
-  fm_coco_measure_release(&measure);
+  fm_analysis_release(&analysis);
   fm_eval_boxes_release(&boxes);
   fm_eval_subset_release(&subset);
 }
