@@ -15,6 +15,9 @@ from pathlib import Path
 
 FACEMASK, WEIGHTS = sys.argv[1:]
 KEYS = ["mAP", "mAP50", "mAP75", "mAP_small", "mAP_medium", "mAP_large", "AR1", "AR10", "AR100", "per_iou", "per_class", "images"]
+MORE_KEYS = ["confusion", "best_score"]
+PICTURES = ["map_iou", "precision_recall", "f1_confidence", "precision_confidence", "recall_confidence", "confusion",
+            "confusion_normalised", "precision_recall_01_without_mask"]
 failures = 0
 
 
@@ -97,12 +100,23 @@ def check_evaluate(folder, data):
 
     done = evaluate("--weights", WEIGHTS, "--json", "--out", out)
     metrics = json.loads(done.stdout)
-    check(done.returncode == 0 and list(metrics) == KEYS, "the keys of the measure")
+    check(done.returncode == 0 and list(metrics) == KEYS + MORE_KEYS, "the keys of the measure")
     check(metrics == json.loads((out / "metrics.json").read_text()), "metrics.json is the result")
     check(len(metrics["per_iou"]) == 10 and [c["name"] for c in metrics["per_class"]] ==
           ["without_mask", "with_mask", "mask_weared_incorrect"], "ten thresholds, three classes")
     again = json.loads(evaluate("--predictions", out / "predictions.json", "--json").stdout)
     check(again == metrics, "measuring predictions.json gives the same figures")
+    check(all((out / f"{name}.{kind}").exists() for name in PICTURES for kind in ("png", "svg", "csv", "gp")),
+          "--out holds the charts")
+    check((out / "worst" / "01.png").read_bytes()[:4] == b"\x89PNG", "and the pictures with most errors")
+    noted = evaluate("--predictions", out / "predictions.json", "--json", "--measure", "notebook")
+    notebook = json.loads(noted.stdout)
+    check({k: notebook[k] for k in metrics} == metrics and set(notebook) - set(metrics) == {"notebook"},
+          "--measure notebook adds its figures and changes no other")
+    check("found" in notebook["notebook"]["note"] and len(notebook["notebook"]["per_iou"]) == 10, "and says what they are")
+    said = evaluate("--predictions", out / "predictions.json", "--measure", "notebook").stdout.decode()
+    check("As the notebook counts" in said and "not comparable" in said, "so does the table")
+    check_fails(evaluate("--predictions", out / "predictions.json", "--measure", "voc"), 2, "--measure", "an unknown measure")
     first = (out / "predictions.json").read_bytes()
     evaluate("--weights", WEIGHTS, "--out", out)
     check((out / "predictions.json").read_bytes() == first, "a second run writes the same bytes")
