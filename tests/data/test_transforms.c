@@ -12,96 +12,15 @@
 
 #include <cmocka.h>
 
-#include "base/file.h"
-#include "data/augment/augment.h"
-#include "image/crop.h"
-#include "support.h"
-
-enum { PICTURES = 9, BROKEN = 4, CLASSES = 3, GROUND = 0x808080 };
-
-static const uint32_t colors[CLASSES + 1] = {GROUND, 0xf01010, 0x10f010, 0x1010f0};
-
-typedef struct fixture {
-  char *folder;
-  fm_dataset *dataset;
-  fm_picture_cache *cache;
-  fm_sample_pool *pool;
-} fixture;
-
-// Whether a pixel has mostly the colour of a class: that class, or 0.
-static int class_of(const uint8_t *pixel) {
-  for (int k = 1; k <= CLASSES; k++) {
-    int distance = 0;
-    for (int c = 0; c < 3; c++)
-      distance += abs(pixel[c] - (int)(colors[k] >> (16 - 8 * c) & 255));
-    if (distance < 100)
-      return k;
-  }
-  return 0;
-}
-
-static void write_picture(const char *folder, int number) {
-  fm_image image;
-  int width = 90 + 13 * number, height = 130 - 7 * number;
-  assert_int_equal(fm_image_new_filled(&image, width, height, GROUND), FM_OK);
-  char name[64], text[2048];
-  static const char *const names[] = {"", "a", "b", "c"};
-  int used =
-      snprintf(text, sizeof text, "<annotation><size><width>%d</width><height>%d</height></size>",
-               width, height);
-  // Class 3 is rare: one face in the whole set.
-  for (int k = 0; k < (number == 2 ? 0 : 3); k++) {
-    int label = number == 6 && k == 0 ? 3 : 1 + (number + k) % 2;
-    int x = 8 + 28 * k, y = 10 + 19 * ((k + number) % 4), w = 14 + k, h = 18 + number % 3;
-    fm_image_fill(&image, x, y, w, h, colors[label]);
-    used += snprintf(text + used, sizeof text - (size_t)used,
-                     "<object><name>%s</name><bndbox><xmin>%d</xmin><ymin>%d</ymin><xmax>%d</xmax>"
-                     "<ymax>%d</ymax></bndbox></object>",
-                     names[label], x, y, x + w, y + h);
-  }
-  snprintf(text + used, sizeof text - (size_t)used, "</annotation>");
-  snprintf(name, sizeof name, "images/p%02d.png", number);
-  char *path = fm_path_join(folder, name);
-  assert_int_equal(fm_image_write_png(&image, path), FM_OK);
-  if (number == BROKEN) {
-    fm_bytes bytes;
-    assert_int_equal(fm_file_read(&bytes, path, 1 << 20), FM_OK);
-    support_write(folder, name, bytes.data, bytes.size / 2);
-    free(bytes.data);
-  }
-  free(path);
-  snprintf(name, sizeof name, "annotations/p%02d.xml", number);
-  support_write_text(folder, name, text);
-  fm_image_release(&image);
-}
+#include "colored.h"
 
 static int set_up(void **state) {
-  fixture *all = calloc(1, sizeof *all);
-  all->folder = support_folder_make();
-  char *images = fm_path_join(all->folder, "images");
-  assert_int_equal(fm_folder_make(images), FM_OK);
-  free(images);
-  size_t samples[PICTURES];
-  for (int i = 0; i < PICTURES; i++) {
-    write_picture(all->folder, i);
-    samples[i] = (size_t)i;
-  }
-  const fm_dataset_options options = {.classes = "a,b,c"};
-  assert_int_equal(fm_dataset_open(&all->dataset, all->folder, &options), FM_OK);
-  assert_int_equal(fm_picture_cache_new(&all->cache, all->dataset, 100000), FM_OK); // holds a few
-  assert_int_equal(fm_sample_pool_new(&all->pool, all->dataset, all->cache, samples, PICTURES),
-                   FM_OK);
-  *state = all;
+  *state = colored_open();
   return 0;
 }
 
 static int tear_down(void **state) {
-  fixture *all = *state;
-  fm_sample_pool_free(all->pool);
-  fm_picture_cache_free(all->cache);
-  fm_dataset_free(all->dataset);
-  support_folder_remove(all->folder);
-  free(all);
+  colored_close(*state);
   return 0;
 }
 
@@ -112,25 +31,12 @@ static fm_augment *parse(const char *text) {
   return augment;
 }
 
-static fm_augment_picture picture_of(const fixture *all, size_t sample) {
-  fm_augment_picture picture;
-  fm_image image;
-  bool owned;
-  assert_int_equal(fm_sample_pool_image(all->pool, sample, &image, &owned), FM_OK);
-  const fm_sample *own = fm_sample_pool_sample(all->pool, sample);
-  assert_int_equal(fm_augment_picture_copy(&picture, &image, own->objects, own->object_count),
-                   FM_OK);
-  if (owned)
-    fm_image_release(&image);
-  return picture;
-}
-
 // How many pixels of a rectangle have the colour of a class; any class when label is 0.
 static int count_pixels(const fm_image *image, const fm_box *box, int label) {
   int count = 0;
   for (int y = (int)fmaxf(floorf(box->y1), 0); y < image->height && (float)y < box->y2; y++)
     for (int x = (int)fmaxf(floorf(box->x1), 0); x < image->width && (float)x < box->x2; x++) {
-      int class = class_of(image->pixels + ((size_t)y * (size_t)image->width + (size_t)x) * 3);
+      int class = colored_class(image->pixels + ((size_t)y * (size_t)image->width + (size_t)x) * 3);
       count += label ? class == label : class > 0;
     }
   return count;
@@ -159,13 +65,13 @@ static void check_boxes(const fm_augment_picture *picture, int loose) {
     fail_msg("%d pixels of faces have no box", total - inside);
 }
 
-static void check_many(const fixture *all, const char *text, int loose, int rounds) {
+static void check_many(const colored *all, const char *text, int loose, int rounds) {
   fm_augment *augment = parse(text);
   for (int round = 0; round < rounds; round++) {
-    size_t sample = (size_t)round % PICTURES;
-    if (sample == BROKEN)
+    size_t sample = (size_t)round % COLORED_PICTURES;
+    if (sample == COLORED_BROKEN)
       continue;
-    fm_augment_picture picture = picture_of(all, sample);
+    fm_augment_picture picture = colored_picture(all, sample);
     fm_random random = fm_augment_random(1, (uint64_t)round, sample, 0);
     if (fm_augment_apply(augment, &random, all->pool, &picture) < 0)
       fail_msg("%s", fm_error_message());
@@ -176,7 +82,7 @@ static void check_many(const fixture *all, const char *text, int loose, int roun
 }
 
 static void boxes_follow_the_faces_through_every_transform(void **state) {
-  const fixture *all = *state;
+  const colored *all = *state;
   check_many(all, "[]", 0, 9);
   check_many(all, "[{\"horizontal_flip\": {\"p\": 1}}]", 0, 20);
   // A tenth of a face of up to 20 x 20 pixels may stay without a box, twice as large with the
@@ -187,11 +93,11 @@ static void boxes_follow_the_faces_through_every_transform(void **state) {
 }
 
 static void cropped_pictures_keep_a_face_and_cut_none(void **state) {
-  const fixture *all = *state;
+  const colored *all = *state;
   fm_augment *augment = parse("[{\"random_crop\": {\"p\": 1, \"scale\": [0.2, 0.6]}}]");
   int cropped = 0;
   for (uint64_t epoch = 0; epoch < 200; epoch++) {
-    fm_augment_picture picture = picture_of(all, 1);
+    fm_augment_picture picture = colored_picture(all, 1);
     int width = picture.image.width;
     fm_random random = fm_augment_random(1, epoch, 1, 0);
     assert_int_equal(fm_augment_apply(augment, &random, NULL, &picture), FM_OK);
@@ -209,9 +115,9 @@ static void cropped_pictures_keep_a_face_and_cut_none(void **state) {
 }
 
 static void a_crop_with_no_valid_part_leaves_the_picture_alone(void **state) {
-  const fixture *all = *state;
+  const colored *all = *state;
   fm_augment *augment = parse("[{\"random_crop\": {\"p\": 1, \"scale\": 0.01}}]"); // below any face
-  fm_augment_picture picture = picture_of(all, 1), before = picture_of(all, 1);
+  fm_augment_picture picture = colored_picture(all, 1), before = colored_picture(all, 1);
   fm_random random = fm_augment_random(1, 1, 1, 0);
   assert_int_equal(fm_augment_apply(augment, &random, NULL, &picture), FM_OK);
   assert_int_equal(picture.image.width, before.image.width);
@@ -222,7 +128,7 @@ static void a_crop_with_no_valid_part_leaves_the_picture_alone(void **state) {
 }
 
 static void scale_jitter_keeps_the_size_of_the_picture_and_scales_faces(void **state) {
-  const fixture *all = *state;
+  const colored *all = *state;
   static const struct {
     const char *text;
     float factor;
@@ -232,7 +138,7 @@ static void scale_jitter_keeps_the_size_of_the_picture_and_scales_faces(void **s
     fm_augment *augment = parse(cases[k].text);
     int whole = 0;
     for (uint64_t epoch = 0; epoch < 200; epoch++) {
-      fm_augment_picture picture = picture_of(all, 3), before = picture_of(all, 3);
+      fm_augment_picture picture = colored_picture(all, 3), before = colored_picture(all, 3);
       fm_random random = fm_augment_random(1, epoch, 3, 0);
       assert_int_equal(fm_augment_apply(augment, &random, NULL, &picture), FM_OK);
       assert_int_equal(picture.image.width, before.image.width);
@@ -251,12 +157,12 @@ static void scale_jitter_keeps_the_size_of_the_picture_and_scales_faces(void **s
 }
 
 static void a_mosaic_has_the_size_of_its_picture_and_faces_of_four(void **state) {
-  const fixture *all = *state;
+  const colored *all = *state;
   check_many(all, "[{\"mosaic\": {\"p\": 1, \"tries\": 60}}]", 9 * 60, 300);
   fm_augment *augment = parse("[{\"mosaic\": {\"p\": 1, \"tries\": 60}}]");
   size_t most = 0, sum = 0;
   for (uint64_t epoch = 0; epoch < 60; epoch++) {
-    fm_augment_picture picture = picture_of(all, 2); // has no face of its own
+    fm_augment_picture picture = colored_picture(all, 2); // has no face of its own
     int width = picture.image.width, height = picture.image.height;
     fm_random random = fm_augment_random(1, epoch, 2, 0);
     assert_int_equal(fm_augment_apply(augment, &random, all->pool, &picture), FM_OK);
@@ -271,15 +177,15 @@ static void a_mosaic_has_the_size_of_its_picture_and_faces_of_four(void **state)
 }
 
 static void pasted_faces_are_rare_ones_and_hide_no_others(void **state) {
-  const fixture *all = *state;
+  const colored *all = *state;
   // The rim shows some of the ground, so boxes are filled but for it.
   fm_augment *augment = parse("[{\"copy_paste\": {\"p\": 1, \"faces\": 2, \"scale\": [1, 2]}}]");
   int pasted = 0, rare = 0;
   for (int round = 0; round < 300; round++) {
-    size_t sample = (size_t)round % PICTURES;
-    if (sample == BROKEN)
+    size_t sample = (size_t)round % COLORED_PICTURES;
+    if (sample == COLORED_BROKEN)
       continue;
-    fm_augment_picture picture = picture_of(all, sample);
+    fm_augment_picture picture = colored_picture(all, sample);
     size_t before = picture.object_count;
     fm_random random = fm_augment_random(5, (uint64_t)round, sample, 0);
     assert_int_equal(fm_augment_apply(augment, &random, all->pool, &picture), FM_OK);
@@ -303,10 +209,10 @@ static void pasted_faces_are_rare_ones_and_hide_no_others(void **state) {
 }
 
 static void a_turned_face_lies_in_its_box(void **state) {
-  const fixture *all = *state;
+  const colored *all = *state;
   fm_augment *augment = parse("[{\"min_visibility\": 0.9}, {\"rotate\": {\"p\": 1}}]");
   for (uint64_t epoch = 0; epoch < 100; epoch++) {
-    fm_augment_picture picture = picture_of(all, 3);
+    fm_augment_picture picture = colored_picture(all, 3);
     fm_random random = fm_augment_random(2, epoch, 3, 0);
     assert_int_equal(fm_augment_apply(augment, &random, NULL, &picture), FM_OK);
     for (size_t i = 0; i < picture.object_count; i++) {
@@ -329,12 +235,12 @@ static void a_turned_face_lies_in_its_box(void **state) {
 }
 
 static void a_hidden_face_loses_its_box_and_no_other(void **state) {
-  const fixture *all = *state;
+  const colored *all = *state;
   fm_augment *augment = parse("[{\"cutout\": {\"p\": 1, \"holes\": [1, 6], \"size\": [0.1, 0.4], "
                               "\"keep\": 0.5}}]");
   int lost = 0;
   for (uint64_t epoch = 0; epoch < 200; epoch++) {
-    fm_augment_picture picture = picture_of(all, 3), before = picture_of(all, 3);
+    fm_augment_picture picture = colored_picture(all, 3), before = colored_picture(all, 3);
     fm_random random = fm_augment_random(2, epoch, 3, 0);
     assert_int_equal(fm_augment_apply(augment, &random, NULL, &picture), FM_OK);
     size_t next = 0;
@@ -359,7 +265,7 @@ static void a_hidden_face_loses_its_box_and_no_other(void **state) {
 }
 
 static void colors_noise_and_compression_leave_boxes_alone(void **state) {
-  const fixture *all = *state;
+  const colored *all = *state;
   check_many(all,
              "[{\"jpeg\": {\"p\": 1, \"quality\": [70, 95]}}, {\"noise\": {\"p\": 1, "
              "\"deviation\": 3}}, {\"hsv\": {\"p\": 1, \"hue\": [-5, 5], \"saturation\": 1, "
@@ -368,9 +274,9 @@ static void colors_noise_and_compression_leave_boxes_alone(void **state) {
 }
 
 static void without_a_pool_pictures_stay_alone(void **state) {
-  const fixture *all = *state;
+  const colored *all = *state;
   fm_augment *augment = parse("[{\"mosaic\": {\"p\": 1}}, {\"copy_paste\": {\"p\": 1}}]");
-  fm_augment_picture picture = picture_of(all, 1), before = picture_of(all, 1);
+  fm_augment_picture picture = colored_picture(all, 1), before = colored_picture(all, 1);
   fm_random random = fm_augment_random(1, 1, 1, 0);
   assert_int_equal(fm_augment_apply(augment, &random, NULL, &picture), FM_OK);
   size_t bytes = (size_t)before.image.width * (size_t)before.image.height * 3;
