@@ -27,7 +27,7 @@ static fm_status info_run(const fm_cli *cli) {
   char processor[256];
   info_processor(processor, sizeof processor);
   const double gib = (double)sysconf(_SC_PHYS_PAGES) * (double)sysconf(_SC_PAGE_SIZE) / 0x1p30;
-  const char *precision = fm_nn_has_bf16() ? "bf16" : "fp32";
+  const char *precision = fm_nn_prefers_bf16() ? "bf16" : "fp32";
   if (!cli->json) {
     printf("facemask   %s\nprocessor  %s\nthreads    %d\nmemory     %.1f GiB\nengine     %s\n"
            "precision  auto means %s here\n",

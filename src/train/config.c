@@ -10,6 +10,7 @@
 #include "base/file.h"
 #include "base/yaml_json.h"
 #include "data/augment/augment.h"
+#include "nn/library.h"
 
 #define CONFIG_DEFAULT_ARCH FM_ARCH_MOBILENET_V3_LARGE_320_FPN
 #define CONFIG_DEFAULT_AUGMENT "[{\"horizontal_flip\": {\"p\": 0.5}}]"
@@ -217,8 +218,7 @@ fm_status fm_config_precision(const fm_config *config, fm_dtype *out) {
     *out = FM_BF16;
     return FM_OK;
   case FM_PRECISION_AUTO:
-    __builtin_cpu_init();
-    *out = __builtin_cpu_supports("avx512bf16") ? FM_BF16 : FM_F32;
+    *out = fm_nn_prefers_bf16() ? FM_BF16 : FM_F32;
     return FM_OK;
   default:
     return fm_fail(FM_ERR_ARGUMENT, "train.precision int8 is not for this job; use fp32 or bf16");
