@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/progress.h"
+#include "nn/library.h"
 #include "train/config.h"
 
 static const fm_cli_option common_options[] = {
@@ -154,7 +155,10 @@ fm_status fm_cli_parse(fm_cli *cli, const fm_verb *verb, int argc, char **argv) 
   if (verb->positional_max >= 0 && cli->positional_count > verb->positional_max)
     return fm_fail(FM_ERR_ARGUMENT, "%s is one word too many; usage: facemask %s %s",
                    cli->positional[verb->positional_max], verb->name, verb->usage);
-  return common_settings(cli);
+  FM_TRY(common_settings(cli));
+  if (verb->runs_model)
+    fm_nn_flush_denormals();
+  return FM_OK;
 }
 
 const char *fm_cli_value(const fm_cli *cli, const char *option) {

@@ -9,6 +9,10 @@
 #include <string.h>
 #include <time.h>
 
+#ifdef __SSE2__
+#include <xmmintrin.h>
+#endif
+
 #include "nn/primitive.h"
 
 static const char *library_isa(dnnl_cpu_isa_t isa) {
@@ -137,4 +141,12 @@ bool fm_nn_prefers_bf16(void) {
   static pthread_once_t once = PTHREAD_ONCE_INIT;
   pthread_once(&once, library_choose);
   return library_prefers;
+}
+
+void fm_nn_flush_denormals(void) {
+#ifdef __SSE2__
+  const unsigned flush_to_zero = 0x8000, denormals_are_zero = 0x0040;
+#pragma omp parallel
+  _mm_setcsr(_mm_getcsr() | flush_to_zero | denormals_are_zero);
+#endif
 }

@@ -10,5 +10,9 @@ bool fm_nn_has_bf16(void);       // whether bf16 arithmetic is in the processor 
 // Processors differ: with AMX or AMD's units bf16 is twice as fast or more, while Intel's 512-bit
 // bf16 product alone reaches half of what fp32 does.
 bool fm_nn_prefers_bf16(void);
+// Numbers below 1e-38 become 0 on this thread and those OpenMP starts for it. Gradients of a loss
+// that is already tiny fall there, and each such number costs the processor a hundred times the
+// usual.
+void fm_nn_flush_denormals(void);
 
 #endif
