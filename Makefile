@@ -26,6 +26,10 @@ test: packages-test ## build and run every test
 	@$(MAKE) --no-print-directory all
 	@$(PYTHON) tools/run_tests.py $(BUILD)
 
+parity: packages-test ## the comparisons with other implementations in full length
+	@$(MAKE) --no-print-directory all
+	@$(PYTHON) tools/run_tests.py $(BUILD) --suite parity --setup full
+
 asan: packages-test $(ASAN)/build.ninja ## build and run the tests with the address and undefined behaviour sanitizers
 	@ninja -C $(ASAN)
 	@$(PYTHON) tools/run_tests.py $(ASAN) --no-suite parity
@@ -47,4 +51,4 @@ install: all ## install into PREFIX, /usr/local
 clean: ## remove what building and the demo made
 	rm -rf $(BUILD) $(ASAN) demo
 
-.PHONY: all help test asan format check-format lint install clean
+.PHONY: all help test parity asan format check-format lint install clean

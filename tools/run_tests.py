@@ -38,13 +38,15 @@ def reason(test):
 
 def main():
     build, words = sys.argv[1], sys.argv[2:]
-    log = Path(build) / "meson-logs" / "testlog.json"
-    log.unlink(missing_ok=True)
+    logs = Path(build) / "meson-logs"  # testlog.json, or testlog-SETUP.json
+    for old in logs.glob("testlog*.json"):
+        old.unlink()
     status = subprocess.run(["meson", "test", "-C", build, "--no-rebuild", "--print-errorlogs", *words]).returncode
-    if not log.exists():
+    texts = [path.read_text() for path in logs.glob("testlog*.json")]
+    if not texts or not texts[0]:
         sys.exit(f"run_tests: no test was run (meson test: exit status {status})")
     counts = {"passed": 0, "failed": 0, "skipped": 0}
-    for line in log.read_text().splitlines():
+    for line in texts[0].splitlines():
         test = json.loads(line)
         for name, outcome in cases(test):
             counts[outcome] += 1

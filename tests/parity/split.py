@@ -4,18 +4,24 @@
 Usage: split.py PROGRAM [CASES] [SEED]
 
 Each case is a folder of Pascal VOC annotations with up to 10 classes and some pictures without faces. Train, test and the folds
-must be equal to the last name and in order, both shuffled and unshuffled. Needs python3-sklearn and iterative-stratification.
+must be equal to the last name and in order, both shuffled and unshuffled. CASES is 40, with FACEMASK_FULL set 200. Needs
+python3-sklearn and iterative-stratification.
 """
 import json
+import os
 import random
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
-import numpy as np
-from iterstrat.ml_stratifiers import MultilabelStratifiedKFold
-from sklearn.model_selection import train_test_split
+try:
+    import numpy as np
+    from iterstrat.ml_stratifiers import MultilabelStratifiedKFold
+    from sklearn.model_selection import train_test_split
+except ImportError as missing:
+    print(f"skipped: {missing}")
+    sys.exit(77)
 
 KAGGLE = ["without_mask", "with_mask", "mask_weared_incorrect"]
 OBJECT = ("<object><name>{}</name><bndbox><xmin>1</xmin><ymin>2</ymin><xmax>9</xmax><ymax>9</ymax></bndbox>"
@@ -82,7 +88,7 @@ def check(program, folder, case, shuffle):
 
 def main():
     program = sys.argv[1]
-    cases = int(sys.argv[2]) if len(sys.argv) > 2 else 200
+    cases = int(sys.argv[2]) if len(sys.argv) > 2 else 200 if os.environ.get("FACEMASK_FULL") else 40
     rng = random.Random(int(sys.argv[3]) if len(sys.argv) > 3 else 1)
     wrong = 0
     for number in range(cases):
