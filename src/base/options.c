@@ -4,6 +4,7 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <float.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -66,7 +67,8 @@ static fm_status option_parse_number(const fm_option *row, const char *text, dou
   *out = strtod(text, &end);
   while (isspace((unsigned char)*end))
     ++end;
-  if (end == text || *end || !isfinite(*out))
+  const bool wide = row->type == FM_OPTION_DOUBLE || row->type == FM_OPTION_INT;
+  if (end == text || *end || !isfinite(*out) || (!wide && fabs(*out) > (double)FLT_MAX))
     return fm_fail(FM_ERR_ARGUMENT, "%s: \"%s\" is not a number", row->name, text);
   if (*out < row->minimum || *out > row->maximum)
     return fm_fail(FM_ERR_ARGUMENT, "%s: %s is outside %g to %g", row->name, text, row->minimum,

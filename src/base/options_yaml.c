@@ -154,6 +154,21 @@ fm_status fm_options_read_yaml(const fm_option *table, void *object, const char 
   return status;
 }
 
+// Quoted, with YAML's escapes, so that any text reads back.
+static void options_yaml_put_string(FILE *out, const char *value) {
+  fputc('"', out);
+  for (; *value; ++value) {
+    const unsigned char c = (unsigned char)*value;
+    if (c == '"' || c == '\\')
+      fprintf(out, "\\%c", c);
+    else if (c < 0x20 || c == 0x7f)
+      fprintf(out, "\\x%02x", c);
+    else
+      fputc(c, out);
+  }
+  fputc('"', out);
+}
+
 fm_status fm_options_write_yaml(const fm_option *table, const void *object, FILE *out) {
   char section[YAML_KEY_BYTES] = "";
   for (; table->name; ++table) {
@@ -167,9 +182,12 @@ fm_status fm_options_write_yaml(const fm_option *table, const void *object, FILE
     }
     char *value = fm_options_format(table, object);
     FM_CHECK_ALLOC(value);
-    const char *quote = table->type == FM_OPTION_STRING ? "\"" : "";
-    fprintf(out, "%s%s: %s%s%s\n", dot ? "  " : "", dot ? dot + 1 : table->name, quote, value,
-            quote);
+    fprintf(out, "%s%s: ", dot ? "  " : "", dot ? dot + 1 : table->name);
+    if (table->type == FM_OPTION_STRING)
+      options_yaml_put_string(out, value);
+    else
+      fputs(value, out);
+    fputc('\n', out);
     free(value);
   }
   return ferror(out) ? fm_fail(FM_ERR_IO, "the configuration cannot be written") : FM_OK;
