@@ -16,12 +16,12 @@ int main(int argc, char **argv) {
   if (!rgb || !png_image_finish_read(&png, NULL, rgb, 0, NULL))
     return fprintf(stderr, "%s: %s\n", argv[2], png.message), 1;
 
+  const facemask_picture picture = {.rgb = rgb, (int)png.width, (int)png.height};
   facemask_model *model;
   facemask_face *faces;
   size_t count;
   if (facemask_open(&model, argv[1], NULL) < 0 ||
-      facemask_detect(model, rgb, (int)png.width, (int)png.height, 3 * (size_t)png.width, &faces,
-                      &count) < 0)
+      facemask_detect(model, &picture, &faces, &count) < 0)
     return fprintf(stderr, "%s\n", facemask_error_message()), 1;
   for (size_t i = 0; i < count; ++i)
     printf("%s %.3f: %.1f %.1f %.1f %.1f\n", facemask_class_name(model, faces[i].label),

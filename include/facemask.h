@@ -25,6 +25,13 @@ typedef struct facemask_face {
   int label;            // 1 to facemask_class_count
 } facemask_face;
 
+// 8-bit RGB pixels in the caller's memory.
+typedef struct facemask_picture {
+  const uint8_t *rgb;
+  int width, height;
+  size_t stride; // bytes from row to row; 0: 3 * width
+} facemask_picture;
+
 typedef struct facemask_options {
   int threads;           // of one call of facemask_detect; 0: all processors this process may use
   float score_threshold; // 0: 0.5
@@ -41,10 +48,10 @@ FACEMASK_API int facemask_class_count(const facemask_model *model);
 // NULL when there is no such label.
 FACEMASK_API const char *facemask_class_name(const facemask_model *model, int label);
 
-// Finds faces in 8-bit RGB pixels, `stride` bytes from row to row. *faces has *count entries by
-// falling score; facemask_free_faces it. 0, or negative as above: then *faces is NULL.
-FACEMASK_API int facemask_detect(facemask_model *model, const uint8_t *rgb, int width, int height,
-                                 size_t stride, facemask_face **faces, size_t *count);
+// Finds the faces of a picture. *faces has *count entries by falling score; facemask_free_faces it.
+// 0, or negative as above: then *faces is NULL.
+FACEMASK_API int facemask_detect(facemask_model *model, const facemask_picture *picture,
+                                 facemask_face **faces, size_t *count);
 FACEMASK_API void facemask_free_faces(facemask_face *faces);
 
 // The last failure of this thread in words.

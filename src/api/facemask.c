@@ -73,28 +73,28 @@ const char *facemask_class_name(const facemask_model *model, int label) {
   return label >= 1 && label <= classes->count ? classes->names[label - 1] : NULL;
 }
 
-// The rows one behind the other, as fm_image has them.
-static fm_status facemask_image(const uint8_t *rgb, size_t stride, fm_image *image) {
-  const size_t row = (size_t)image->width * 3;
-  const int width = image->width, height = image->height;
-  FM_TRY(fm_image_new(image, width, height));
-  for (int y = 0; y < height; ++y)
-    memcpy(image->pixels + (size_t)y * row, rgb + (size_t)y * stride, row);
+static fm_status facemask_check(const facemask_model *model, const facemask_picture *picture) {
+  if (!model || !picture || !picture->rgb)
+    return fm_fail(FM_ERR_ARGUMENT, "facemask_detect: a pointer is NULL");
+  const int width = picture->width, height = picture->height;
+  if (width < 1 || height < 1 || width > FM_IMAGE_SIDE_MAX || height > FM_IMAGE_SIDE_MAX ||
+      (int64_t)width * height > FM_IMAGE_PIXELS_MAX)
+    return fm_fail(FM_ERR_ARGUMENT,
+                   "a picture of %d x %d: sides must be 1 to %d, pixels at most %d", width, height,
+                   FM_IMAGE_SIDE_MAX, FM_IMAGE_PIXELS_MAX);
+  if (picture->stride != 0 && picture->stride < (size_t)width * 3)
+    return fm_fail(FM_ERR_ARGUMENT, "stride %zu: a row of %d pixels has %d bytes", picture->stride,
+                   width, width * 3);
   return FM_OK;
 }
 
-static fm_status facemask_check(const facemask_model *model, const uint8_t *rgb,
-                                const fm_image *size, size_t stride) {
-  if (!model || !rgb)
-    return fm_fail(FM_ERR_ARGUMENT, "facemask_detect: a pointer is NULL");
-  if (size->width < 1 || size->height < 1 || size->width > FM_IMAGE_SIDE_MAX ||
-      size->height > FM_IMAGE_SIDE_MAX || (int64_t)size->width * size->height > FM_IMAGE_PIXELS_MAX)
-    return fm_fail(FM_ERR_ARGUMENT,
-                   "a picture of %d x %d: sides must be 1 to %d, pixels at most %d", size->width,
-                   size->height, FM_IMAGE_SIDE_MAX, FM_IMAGE_PIXELS_MAX);
-  if (stride < (size_t)size->width * 3)
-    return fm_fail(FM_ERR_ARGUMENT, "stride %zu: a row of %d pixels has %d bytes", stride,
-                   size->width, size->width * 3);
+// The rows one behind the other, as fm_image has them.
+static fm_status facemask_image(const facemask_picture *picture, fm_image *image) {
+  const size_t row = (size_t)picture->width * 3;
+  const size_t stride = picture->stride ? picture->stride : row;
+  FM_TRY(fm_image_new(image, picture->width, picture->height));
+  for (int y = 0; y < picture->height; ++y)
+    memcpy(image->pixels + (size_t)y * row, picture->rgb + (size_t)y * stride, row);
   return FM_OK;
 }
 
@@ -122,15 +122,15 @@ static fm_status facemask_run(facemask_model *model, const fm_image *image, face
   return status;
 }
 
-int facemask_detect(facemask_model *model, const uint8_t *rgb, int width, int height, size_t stride,
-                    facemask_face **faces, size_t *count) {
+int facemask_detect(facemask_model *model, const facemask_picture *picture, facemask_face **faces,
+                    size_t *count) {
   if (!faces || !count)
     return fm_fail(FM_ERR_ARGUMENT, "facemask_detect: a pointer is NULL");
   *faces = NULL;
   *count = 0;
-  fm_image image = {.width = width, .height = height};
-  FM_TRY(facemask_check(model, rgb, &image, stride));
-  FM_TRY(facemask_image(rgb, stride, &image));
+  FM_TRY(facemask_check(model, picture));
+  fm_image image;
+  FM_TRY(facemask_image(picture, &image));
   const int threads = omp_get_max_threads(); // the caller's own setting comes back
   omp_set_num_threads(model->threads);
   const fm_status status = facemask_run(model, &image, faces, count);

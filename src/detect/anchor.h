@@ -13,11 +13,12 @@ enum { FM_ANCHOR_LEVELS_MAX = FM_TABLE_ROWS_MAX };
 
 // Where a level's anchors lie, and the size of its feature map.
 typedef struct fm_anchor_level {
-  int height, width, per_place; // count = height * width * per_place, in that order (the last runs fastest)
+  int height, width, per_place; // their product is count; the last runs fastest
   size_t first, count;
 } fm_anchor_level;
 
-// The same for every picture of a batch. Coordinates in pixels of the padded picture, each in an array of its own.
+// The same for every picture of a batch. Coordinates in pixels of the padded picture, each in an
+// array of its own.
 typedef struct fm_anchors {
   int level_count;
   fm_anchor_level levels[FM_ANCHOR_LEVELS_MAX];

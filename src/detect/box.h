@@ -1,5 +1,6 @@
-// Arithmetic of boxes: overlap, clipping, and the coding of one box relative to another (torchvision's ops.boxes and BoxCoder).
-// Every formula is evaluated in float in torchvision's order, so that comparisons with thresholds fall the same way.
+// Arithmetic of boxes: overlap, clipping, and the coding of one box relative to another
+// (torchvision's ops.boxes and BoxCoder). Every formula is evaluated in float in torchvision's
+// order, so that comparisons with thresholds fall the same way.
 #ifndef FM_DETECT_BOX_H
 #define FM_DETECT_BOX_H
 
@@ -24,7 +25,8 @@ fm_box fm_box_decode(const fm_box_coder *coder, fm_box reference, const float *d
 void fm_box_decode_gradient(const fm_box_coder *coder, fm_box reference, const float *deltas,
                             const float *dbox, float *ddeltas);
 
-// The number a user wrote, from the float that keeps it: 0.7f -> 0.7. torchvision computes with the double.
+// The number a user wrote, from the float that keeps it: 0.7f -> 0.7. torchvision computes with the
+// double.
 double fm_box_decimal(float value);
 
 static inline float fm_box_area(fm_box box) {

@@ -1,4 +1,5 @@
-// Marks a hot loop for compilation in several instruction sets; the loader picks the best the processor has.
+// Marks a hot loop for compilation in several instruction sets; the loader picks the best the
+// processor has.
 #ifndef FM_DETECT_CLONES_H
 #define FM_DETECT_CLONES_H
 

@@ -21,8 +21,8 @@ typedef struct fm_match_options {
   bool allow_low_quality; // the best of each true box, ties included, match at any IoU
 } fm_match_options;
 
-// matches (count): index into truth, FM_MATCH_BACKGROUND or FM_MATCH_BETWEEN. Among equal overlaps the first true box.
-// Without truth all are background. scratch: (count + truth_count) floats.
+// matches (count): index into truth, FM_MATCH_BACKGROUND or FM_MATCH_BETWEEN. Among equal overlaps
+// the first true box. Without truth all are background. scratch: (count + truth_count) floats.
 void fm_match(const fm_match_options *options, const fm_box *truth, size_t truth_count,
               const fm_box_columns *boxes, int32_t *matches, float *scratch);
 

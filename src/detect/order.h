@@ -1,5 +1,6 @@
-// The greatest of many scores, in falling order: torch.topk and torch.sort(stable=True, descending=True). Equal scores keep
-// the order of their indices; NaN counts as greater than all, as in torch.
+// The greatest of many scores, in falling order: torch.topk and torch.sort(stable=True,
+// descending=True). Equal scores keep the order of their indices; NaN counts as greater than all,
+// as in torch.
 #ifndef FM_DETECT_ORDER_H
 #define FM_DETECT_ORDER_H
 

@@ -39,8 +39,8 @@ FM_MUST_USE fm_status fm_roi_heads_sample(fm_roi_heads *heads, fm_proposals *pro
 // Detection: the proposals as they are.
 FM_MUST_USE fm_status fm_roi_heads_take(const fm_proposals *proposals, fm_roi_batch *out);
 
-// The rows as fm_roi_align reads them: rois (rows, FM_ROI_COLUMNS); what lies behind batch->count is
-// masked. Levels by torchvision's LevelMapper (scale 224, level 4).
+// The rows as fm_roi_align reads them: rois (rows, FM_ROI_COLUMNS); what lies behind batch->count
+// is masked. Levels by torchvision's LevelMapper (scale 224, level 4).
 void fm_roi_heads_rois(const fm_roi_batch *batch, const fm_model *model, size_t rows, float *rois);
 
 // What the head gave for `rows` rows, of which the first batch->count count.

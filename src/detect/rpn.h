@@ -36,7 +36,7 @@ void fm_proposals_release(fm_proposals *proposals);
 
 // Memory between calls; zero-initialised.
 typedef struct fm_rpn {
-  fm_scratch candidates, slots, work;      // proposing
+  fm_scratch candidates, slots, work;        // proposing
   fm_scratch matches, samples, rows, places; // losses
 } fm_rpn;
 void fm_rpn_release(fm_rpn *rpn);

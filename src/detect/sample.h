@@ -9,7 +9,7 @@
 #include "base/random.h"
 
 typedef struct fm_sample_options {
-  int size;           // at most so many in all
+  int size;            // at most so many in all
   float positive_part; // at most this part of them positive
 } fm_sample_options;
 

