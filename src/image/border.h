@@ -2,7 +2,8 @@
 #ifndef FM_IMAGE_BORDER_H
 #define FM_IMAGE_BORDER_H
 
-// The place inside [0, size) that `at` mirrors to, without repeating the edge: -1 is 1, size is size
+// The place inside [0, size) that `at` mirrors to, without repeating the edge: -1 is 1, size is
+// size
 // - 2 (OpenCV's BORDER_REFLECT_101).
 static inline int fm_border_reflect_101(int at, int size) {
   if (size == 1)
