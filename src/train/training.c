@@ -59,6 +59,8 @@ static fm_status training_create(training *self) {
   FM_TRY(training_load_config(self));
   fm_dtype precision;
   FM_TRY(fm_config_precision(&self->run.config, &precision)); // before anything is written
+  // What `auto` means is measured; a resumed run must not measure it otherwise.
+  self->run.config.train.precision = precision == FM_BF16 ? FM_PRECISION_BF16 : FM_PRECISION_FP32;
   FM_TRY(training_make_split(self));
   self->fold = TRAINING_FOLD_INITIAL;
   if (options->fold)
@@ -107,6 +109,8 @@ static fm_status training_resume(training *self) {
   *wanted = self->run.config;
   fm_status status = fm_config_apply(wanted, options->config_file, options->assignments,
                                      options->assignment_count);
+  if (wanted->train.precision == FM_PRECISION_AUTO)
+    wanted->train.precision = self->run.config.train.precision;
   if (status >= 0)
     status = fm_config_compare(&self->run.config, wanted);
   free(wanted);
