@@ -1,6 +1,8 @@
 // Pictures to cairo surfaces and back.
 #include "image/canvas.h"
 
+#include <string.h>
+
 fm_status fm_canvas_open(fm_canvas *out, const fm_image *image) {
   out->surface = cairo_image_surface_create(CAIRO_FORMAT_RGB24, image->width, image->height);
   out->cairo = cairo_create(out->surface);
@@ -51,4 +53,24 @@ void fm_canvas_release(fm_canvas *canvas) {
 void fm_canvas_color(const fm_canvas *canvas, uint32_t rgb, double alpha) {
   cairo_set_source_rgba(canvas->cairo, (rgb >> 16 & 255) / 255.0, (rgb >> 8 & 255) / 255.0,
                         (rgb & 255) / 255.0, alpha);
+}
+
+// The length without the last character, all of its bytes.
+static size_t canvas_shorten(const char *text, size_t length) {
+  do
+    length--;
+  while (length > 0 && ((unsigned char)text[length] & 0xc0) == 0x80);
+  return length;
+}
+
+void fm_canvas_fit_text(const fm_canvas *canvas, char *text, double room) {
+  static const char ellipsis[] = "\xe2\x80\xa6";
+  cairo_text_extents_t extents;
+  cairo_text_extents(canvas->cairo, text, &extents);
+  size_t length = strlen(text);
+  while (extents.x_advance > room && length > 0) {
+    length = canvas_shorten(text, length);
+    memcpy(text + length, ellipsis, sizeof ellipsis);
+    cairo_text_extents(canvas->cairo, text, &extents);
+  }
 }

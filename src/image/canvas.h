@@ -19,5 +19,8 @@ FM_MUST_USE fm_status fm_canvas_open(fm_canvas *out,
 FM_MUST_USE fm_status fm_canvas_store(const fm_canvas *canvas, fm_image *image);
 void fm_canvas_release(fm_canvas *canvas);
 void fm_canvas_color(const fm_canvas *canvas, uint32_t rgb, double alpha);
+// Takes characters off the end of a UTF-8 text until what is left, and an ellipsis, is at most
+// `room` wide in the current font. `text` has room for 4 bytes more than it holds.
+void fm_canvas_fit_text(const fm_canvas *canvas, char *text, double room);
 
 #endif

@@ -178,13 +178,10 @@ static void draw_all(draw *job) {
     }
 }
 
-fm_status fm_draw_faces(fm_image *image, const fm_draw_face *faces, size_t count) {
+static fm_status draw_sized(fm_image *image, const fm_draw_face *faces, size_t count, double font,
+                            double line) {
   fm_canvas canvas;
   FM_TRY(fm_canvas_open(&canvas, image));
-  double side = sqrt((double)image->width * (double)image->height);
-  // Many faces get smaller letters and thinner lines, so that they are not buried below their
-  // labels.
-  double crowd = fmax(0.55, fmin(1, sqrt(20.0 / (double)(count + 1))));
   draw job = {
       .canvas = &canvas,
       .faces = faces,
@@ -193,8 +190,8 @@ fm_status fm_draw_faces(fm_image *image, const fm_draw_face *faces, size_t count
       .labels = calloc(count + 1, sizeof *job.labels),
       .width = image->width,
       .height = image->height,
-      .line = fmax(2, side / 220 * crowd),
-      .font = fmax(9, side / 52 * crowd),
+      .line = line,
+      .font = font,
   };
   fm_status status = FM_OK;
   if (job.labels && job.boxes) {
@@ -208,4 +205,17 @@ fm_status fm_draw_faces(fm_image *image, const fm_draw_face *faces, size_t count
   free(job.labels);
   fm_canvas_release(&canvas);
   return status;
+}
+
+fm_status fm_draw_faces_sized(fm_image *image, const fm_draw_face *faces, size_t count,
+                              double font) {
+  return draw_sized(image, faces, count, font, fmax(2, font / 5));
+}
+
+fm_status fm_draw_faces(fm_image *image, const fm_draw_face *faces, size_t count) {
+  double side = sqrt((double)image->width * (double)image->height);
+  // Many faces get smaller letters and thinner lines, so that they are not buried below their
+  // labels.
+  double crowd = fmax(0.55, fmin(1, sqrt(20.0 / (double)(count + 1))));
+  return draw_sized(image, faces, count, fmax(9, side / 52 * crowd), fmax(2, side / 220 * crowd));
 }

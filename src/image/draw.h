@@ -17,6 +17,10 @@ typedef struct fm_draw_face {
 // Draws in place. Lines and letters follow the picture's size; a label stands on its colour, inside
 // the picture, above its box or where it covers least of the other labels and boxes.
 FM_MUST_USE fm_status fm_draw_faces(fm_image *image, const fm_draw_face *faces, size_t count);
+// The same with letters of `font` pixels, and lines to match: for pictures that will be looked at
+// small, or large.
+FM_MUST_USE fm_status fm_draw_faces_sized(fm_image *image, const fm_draw_face *faces, size_t count,
+                                          double font);
 // The whole number (1 to 8) by which to enlarge a picture (fm_draw_enlarge) so that its longer side
 // has some 800 pixels.
 int fm_draw_scale(const fm_image *image);

@@ -57,27 +57,6 @@ static void panels_copy(const panels_sheet *sheet, fm_image *out) {
   }
 }
 
-// The length without the last character, all of its bytes.
-static size_t panels_shorten(const char *title, size_t length) {
-  do
-    length--;
-  while (length > 0 && ((unsigned char)title[length] & 0xc0) == 0x80);
-  return length;
-}
-
-// Takes characters off the end until what is left, and an ellipsis, is as wide as `room`.
-static void panels_fit(cairo_t *cairo, char *title, double room) {
-  static const char ellipsis[] = "\xe2\x80\xa6";
-  cairo_text_extents_t extents;
-  cairo_text_extents(cairo, title, &extents);
-  size_t length = strlen(title);
-  while (extents.x_advance > room && length > 0) {
-    length = panels_shorten(title, length);
-    memcpy(title + length, ellipsis, sizeof ellipsis);
-    cairo_text_extents(cairo, title, &extents);
-  }
-}
-
 static void panels_write_titles(const panels_sheet *sheet, const fm_panel *panels,
                                 const fm_canvas *canvas) {
   cairo_t *cairo = canvas->cairo;
@@ -89,7 +68,7 @@ static void panels_write_titles(const panels_sheet *sheet, const fm_panel *panel
     const double width = sheet->pictures[i].width;
     char title[PANELS_TITLE_BYTES + 4]; // the ellipsis may be longer than what it stands for
     fm_utf8_line(title, PANELS_TITLE_BYTES, panels[i].title);
-    panels_fit(cairo, title, width - sheet->font);
+    fm_canvas_fit_text(canvas, title, width - sheet->font);
     cairo_move_to(cairo, left + 0.5 * sheet->font, 1.4 * sheet->font);
     cairo_show_text(cairo, title);
     left += width + PANELS_GAP;
