@@ -21,6 +21,7 @@ struct fm_dataset {
   fm_sample *samples;
   const fm_source_file **annotations; // of each sample
   const fm_source_file **pictures;    // of each sample; NULL when missing
+  fm_fingerprint *fingerprints;       // of each sample; NULL before the pictures were checked
   size_t count;
   fm_problem_list problems;
 };
@@ -294,7 +295,10 @@ static fm_status dataset_add_sample(fm_dataset *dataset, const dataset_item *ite
   for (size_t i = 0; i < voc->object_count; i++) {
     bool keep;
     FM_TRY(dataset_check_object(dataset, item, i, &sample->objects[sample->object_count], &keep));
-    sample->object_count += keep;
+    if (!keep)
+      continue;
+    const fm_box *box = &sample->objects[sample->object_count++].box;
+    sample->clipped_count += memcmp(box, &voc->objects[i].box, sizeof *box) != 0;
   }
   return FM_OK;
 }
@@ -362,6 +366,7 @@ void fm_dataset_free(fm_dataset *dataset) {
   free(dataset->samples);
   free(dataset->annotations);
   free(dataset->pictures);
+  free(dataset->fingerprints);
   fm_problem_list_release(&dataset->problems);
   fm_classes_release(&dataset->classes);
   fm_source_release(&dataset->source);
@@ -447,6 +452,8 @@ static void dataset_drop(fm_dataset *dataset, const bool *broken) {
     dataset->samples[kept] = dataset->samples[i];
     dataset->annotations[kept] = dataset->annotations[i];
     dataset->pictures[kept] = dataset->pictures[i];
+    if (dataset->fingerprints)
+      dataset->fingerprints[kept] = dataset->fingerprints[i];
     kept++;
   }
   dataset->count = kept;
@@ -460,9 +467,11 @@ static fm_status dataset_add_broken(fm_dataset *dataset, bool *broken) {
       continue;
     fm_image image;
     fm_status status = fm_dataset_image(dataset, i, &image);
-    fm_image_release(&image);
     broken[i] = status < 0;
     if (!broken[i]) // a passing failure of reading
+      fm_fingerprint_take(&dataset->fingerprints[i], &image);
+    fm_image_release(&image);
+    if (!broken[i])
       continue;
     FM_TRY(fm_problem_list_add_failure(&dataset->problems, dataset->pictures[i]->label, status,
                                        dataset_skipped));
@@ -470,16 +479,33 @@ static fm_status dataset_add_broken(fm_dataset *dataset, bool *broken) {
   return FM_OK;
 }
 
+const fm_fingerprint *fm_dataset_fingerprint(const fm_dataset *dataset, size_t index) {
+  FM_ASSERT(index < dataset->count);
+  return dataset->fingerprints && dataset->pictures[index] ? &dataset->fingerprints[index] : NULL;
+}
+
+static void dataset_decode_all(fm_dataset *dataset, bool *broken) {
+#pragma omp parallel for schedule(dynamic, 4)
+  for (size_t i = 0; i < dataset->count; i++) {
+    fm_image image;
+    broken[i] = fm_dataset_image(dataset, i, &image) < 0;
+    if (!broken[i])
+      fm_fingerprint_take(&dataset->fingerprints[i], &image);
+    fm_image_release(&image);
+  }
+}
+
 fm_status fm_dataset_check_pictures(fm_dataset *dataset) {
   bool *broken = calloc(dataset->count + 1, sizeof *broken);
   FM_CHECK_ALLOC(broken);
   if (!dataset->annotations_only) {
-#pragma omp parallel for schedule(dynamic, 4)
-    for (size_t i = 0; i < dataset->count; i++) {
-      fm_image image;
-      broken[i] = fm_dataset_image(dataset, i, &image) < 0;
-      fm_image_release(&image);
+    free(dataset->fingerprints);
+    dataset->fingerprints = calloc(dataset->count + 1, sizeof *dataset->fingerprints);
+    if (!dataset->fingerprints) {
+      free(broken);
+      return fm_fail(FM_ERR_MEMORY, "out of memory");
     }
+    dataset_decode_all(dataset, broken);
   }
   fm_status status = dataset_add_broken(dataset, broken);
   if (status == FM_OK)

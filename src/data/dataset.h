@@ -9,6 +9,7 @@
 
 #include "base/box.h"
 #include "base/status.h"
+#include "data/fingerprint.h"
 #include "image/image.h"
 
 typedef struct fm_object {
@@ -22,6 +23,7 @@ typedef struct fm_sample {
   int width, height; // from the annotation, or from the picture when the annotation has none
   fm_object *objects;
   size_t object_count;
+  size_t clipped_count; // of these, boxes that reached outside the picture
 } fm_sample;
 
 // One thing that is wrong with the data; the summary lists them, strict makes them fatal.
@@ -58,6 +60,8 @@ bool fm_dataset_annotations_only(const fm_dataset *dataset);
 // Decodes every picture, in parallel. One that fails becomes a problem and its sample is dropped;
 // opening looks at headers only. With strict, any problem is FM_ERR_FORMAT.
 FM_MUST_USE fm_status fm_dataset_check_pictures(fm_dataset *dataset);
+// Of a sample's picture; NULL before fm_dataset_check_pictures, and where the picture is missing.
+const fm_fingerprint *fm_dataset_fingerprint(const fm_dataset *dataset, size_t index);
 // Decodes the picture of a sample. Safe from several threads at once.
 FM_MUST_USE fm_status fm_dataset_image(const fm_dataset *dataset, size_t index, fm_image *out);
 
