@@ -1,4 +1,5 @@
 // facemask split: train and test, and stratified folds of train.
+#include <math.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,42 +9,72 @@
 #include "base/progress.h"
 #include "cli/verb.h"
 #include "data/dataset.h"
+#include "data/duplicates.h"
 #include "data/split.h"
+#include "data/split_table.h"
+#include "report/split_report.h"
+
+enum { SPLIT_CELL = 14 }; // columns of "1234 (+12.34)"
 
 static const fm_cli_option split_options[] = {
     {"--test-fraction", "F", "the share of the pictures for the test part (default 0.1)"},
     {"--folds", "N", "the number of folds (default 5)"},
     {"--seed", "N", "of NumPy's generator (default 42)"},
     {"--no-shuffle", NULL, "deal out the folds in the order of train"},
+    {"--group-duplicates", NULL, "keep pictures that are the same or nearly so on one side"},
     {"--out", "FILE", "where to write (default split.json)"},
+    {"--report", "DIR", "write charts and a report.html of the faces per fold and class there"},
     {"--images", "DIR", "the picture folder, when it is not beside the annotations"},
     {"--classes", "a,b,c", "the class names in the order of their labels"},
     {"--strict", NULL, "any problem with the data is an error"},
     {NULL, NULL, NULL},
 };
 
-static fm_status split_print(const fm_split *split, const fm_dataset *dataset) {
-  int classes = fm_dataset_class_count(dataset);
-  size_t *counts = calloc((size_t)classes + 1, sizeof *counts);
-  FM_CHECK_ALLOC(counts);
-  printf("train %zu, test %zu\n\n%6s %7s %7s", split->train.count, split->test.count, "fold",
-         "train", "valid");
-  for (int i = 1; i <= classes; i++)
-    printf("  %s", fm_dataset_class_name(dataset, i));
-  puts("  (faces in the train part)");
-  for (size_t fold = 0; fold < split->fold_count; fold++) {
-    size_t valid = split->folds[fold].count;
-    fm_split_count_faces(split, dataset, fold, counts);
-    printf("%6zu %7zu %7zu", fold + 1, split->train.count - valid, valid);
-    for (int i = 1; i <= classes; i++)
-      printf("  %*zu", (int)strlen(fm_dataset_class_name(dataset, i)), counts[i - 1]);
+// Faces of one part by fold and class, a column a class.
+static void split_print_part(const fm_split_table *table, bool valid) {
+  printf("\n%6s %7s", "fold", "images");
+  for (size_t i = 0; i < table->class_count; i++)
+    printf("  %*s", valid ? SPLIT_CELL : 1, table->classes[i]);
+  puts(valid ? "  (faces in the valid part; from an even share, percentage points)"
+             : "  (faces in the train part)");
+  for (size_t fold = 0; fold < table->fold_count; fold++) {
+    const size_t images = table->images[fold];
+    printf("%6zu %7zu", fold + 1, valid ? images : table->train_images - images);
+    for (size_t i = 0; i < table->class_count; i++) {
+      const int width = (int)strlen(table->classes[i]);
+      char cell[64];
+      if (valid)
+        snprintf(cell, sizeof cell, "%zu (%+.2f)", fm_split_table_valid(table, fold, i),
+                 100 * fm_split_table_deviation(table, fold, i));
+      else
+        snprintf(cell, sizeof cell, "%zu", table->train[fold * table->class_count + i]);
+      printf("  %*s", valid && width < SPLIT_CELL ? SPLIT_CELL : width, cell);
+    }
     putchar('\n');
   }
-  free(counts);
-  return FM_OK;
 }
 
-static fm_status split_output(const fm_cli *cli, const fm_split *split, const fm_dataset *dataset) {
+static void split_print(const fm_split_table *table) {
+  printf("train %zu, test %zu\n", table->train_images, table->test_images);
+  split_print_part(table, false);
+  split_print_part(table, true);
+  double most = 0;
+  size_t at_fold = 0, at_class = 0;
+  for (size_t fold = 0; fold < table->fold_count; fold++)
+    for (size_t i = 0; i < table->class_count; i++) {
+      const double deviation = fm_split_table_deviation(table, fold, i);
+      if (fabs(deviation) <= fabs(most))
+        continue;
+      most = deviation;
+      at_fold = fold;
+      at_class = i;
+    }
+  if (most != 0)
+    printf("\nfurthest from an even share: fold %zu has %+.2f percentage points of %s\n",
+           at_fold + 1, 100 * most, table->classes[at_class]);
+}
+
+static fm_status split_write(const fm_cli *cli, const fm_split *split, const fm_dataset *dataset) {
   const char *path = fm_cli_value(cli, "--out");
   path = path ? path : "split.json";
   char *text;
@@ -52,9 +83,60 @@ static fm_status split_output(const fm_cli *cli, const fm_split *split, const fm
   if (status == FM_OK && cli->json)
     puts(text);
   free(text);
-  FM_TRY(status);
-  fm_say("wrote %s", path);
-  return cli->json || cli->quiet ? FM_OK : split_print(split, dataset);
+  if (status == FM_OK)
+    fm_say("wrote %s", path);
+  return status;
+}
+
+static fm_status split_output(const fm_cli *cli, const fm_split *split, const fm_dataset *dataset) {
+  FM_TRY(split_write(cli, split, dataset));
+  const char *folder = fm_cli_value(cli, "--report");
+  fm_split_table table;
+  FM_TRY(fm_split_table_make(&table, split, dataset));
+  if (!cli->json && !cli->quiet)
+    split_print(&table);
+  fm_status status = FM_OK;
+  if (folder)
+    status = fm_split_report_page(&table, folder, cli->positional[0]);
+  if (folder && status == FM_OK)
+    status = fm_split_report_draw(&table, folder);
+  if (folder && status == FM_OK)
+    fm_say("wrote %s/report.html and its charts", folder);
+  fm_split_table_release(&table);
+  return status;
+}
+
+// Finds the duplicates, which needs the pictures, and splits by their groups.
+static fm_status split_make_grouped(fm_split *out, fm_dataset *dataset, fm_split_options options) {
+  if (fm_dataset_annotations_only(dataset))
+    return fm_fail(FM_ERR_ARGUMENT,
+                   "--group-duplicates compares the pictures, and they are missing here");
+  FM_TRY(fm_dataset_check_pictures(dataset));
+  fm_duplicates duplicates;
+  FM_TRY(fm_duplicates_find(&duplicates, dataset));
+  fm_say("%zu pair%s of pictures stay together", duplicates.pair_count,
+         duplicates.pair_count == 1 ? "" : "s");
+  options.group = duplicates.group;
+  const fm_status status = fm_split_make(out, dataset, &options);
+  fm_duplicates_release(&duplicates);
+  return status;
+}
+
+static fm_status split_dataset(const fm_cli *cli, fm_dataset *dataset,
+                               const fm_split_options *options) {
+  size_t problems;
+  fm_dataset_problems(dataset, &problems);
+  if (problems > 0)
+    fm_say("%zu problem%s with the data; facemask explore lists them", problems,
+           problems == 1 ? "" : "s");
+  fm_split split;
+  if (fm_cli_value(cli, "--group-duplicates"))
+    FM_TRY(split_make_grouped(&split, dataset, *options));
+  else
+    FM_TRY(fm_split_make(&split, dataset, options));
+  const fm_status status = split_output(cli, &split, dataset);
+  fm_split_release(&split);
+  return status;
 }
 
 static fm_status split_run(const fm_cli *cli) {
@@ -73,17 +155,7 @@ static fm_status split_run(const fm_cli *cli) {
   };
   fm_dataset *dataset;
   FM_TRY(fm_dataset_open(&dataset, cli->positional[0], &data));
-  size_t problems;
-  fm_dataset_problems(dataset, &problems);
-  if (problems > 0)
-    fm_say("%zu problem%s with the data; facemask explore lists them", problems,
-           problems == 1 ? "" : "s");
-  fm_split split;
-  fm_status status = fm_split_make(&split, dataset, &options);
-  if (status == FM_OK) {
-    status = split_output(cli, &split, dataset);
-    fm_split_release(&split);
-  }
+  const fm_status status = split_dataset(cli, dataset, &options);
   fm_dataset_free(dataset);
   return status;
 }

@@ -50,9 +50,50 @@ static fm_status split_folds_new(fm_split *split, size_t count) {
   return FM_OK;
 }
 
+// What stays on one side: a picture, or a group of near duplicates. Unit u has members[starts[u]]
+// to members[starts[u + 1] - 1]; units stand in the order of their first members.
+typedef struct split_units {
+  uint32_t *members; // (samples)
+  size_t *starts;    // (count + 1)
+  size_t count;
+} split_units;
+
+static void split_units_release(split_units *units) {
+  free(units->members);
+  free(units->starts);
+}
+
+// `group` (samples): the lowest member of each sample's group; NULL: each for itself.
+static fm_status split_units_make(split_units *units, size_t samples, const size_t *group) {
+  *units = (split_units){.members = calloc(samples + 1, sizeof *units->members),
+                         .starts = calloc(samples + 1, sizeof *units->starts)};
+  size_t *unit_of = calloc(samples + 1, sizeof *unit_of);
+  if (!units->members || !units->starts || !unit_of) {
+    split_units_release(units);
+    free(unit_of);
+    return fm_fail(FM_ERR_MEMORY, "out of memory");
+  }
+  for (size_t i = 0; i < samples; i++) {
+    FM_ASSERT(!group || (group[i] <= i && group[group[i]] == group[i]));
+    const bool first = !group || group[i] == i;
+    unit_of[i] = first ? units->count++ : unit_of[group[i]];
+    units->starts[unit_of[i] + 1]++;
+  }
+  for (size_t i = 0; i < units->count; i++)
+    units->starts[i + 1] += units->starts[i];
+  // Each start moves over its unit's members while they are put down, and is then the next one's.
+  for (size_t i = 0; i < samples; i++)
+    units->members[units->starts[unit_of[i]]++] = (uint32_t)i;
+  for (size_t i = units->count; i > 0; i--)
+    units->starts[i] = units->starts[i - 1];
+  units->starts[0] = 0;
+  free(unit_of);
+  return FM_OK;
+}
+
 // train_test_split: the first ceil(fraction * count) of a permutation are the test part, the
-// others, in their order, train. `order` (count) becomes the rows of train behind those of test;
-// without a test part all rows in their order.
+// others, in their order, train. `order` (count) becomes the units of train behind those of test;
+// without a test part all units in their order.
 static fm_status split_deal(uint32_t *order, size_t count, const fm_split_options *options,
                             size_t *test_count) {
   if (!(options->test_fraction >= 0 && options->test_fraction < 1))
@@ -72,63 +113,92 @@ static fm_status split_deal(uint32_t *order, size_t count, const fm_split_option
   return FM_OK;
 }
 
-// has_label (count, classes): the classes that stand in each picture.
-static void split_mark_labels(uint8_t *has_label, const fm_dataset *dataset, const uint32_t *rows,
-                              size_t count) {
-  size_t classes = (size_t)fm_dataset_class_count(dataset);
-  for (size_t i = 0; i < count; i++) {
-    const fm_sample *sample = fm_dataset_sample(dataset, rows[i]);
-    for (size_t j = 0; j < sample->object_count; j++)
-      has_label[i * classes + (size_t)sample->objects[j].label - 1] = 1;
+// One splitting: units of train in their order.
+typedef struct split_making {
+  fm_split *split;
+  const fm_dataset *dataset;
+  const fm_split_options *options;
+  split_units units;
+  const uint32_t *rows; // (row_count): the units of train
+  size_t row_count;
+} split_making;
+
+static fm_status split_add_unit(const split_making *making, fm_split_list *list, uint32_t unit) {
+  for (size_t i = making->units.starts[unit]; i < making->units.starts[unit + 1]; i++)
+    FM_TRY(
+        split_list_add(list, fm_dataset_sample(making->dataset, making->units.members[i])->name));
+  return FM_OK;
+}
+
+// has_label (row_count, classes): the classes that stand in each unit of train.
+static void split_mark_labels(const split_making *making, uint8_t *has_label) {
+  const size_t classes = (size_t)fm_dataset_class_count(making->dataset);
+  for (size_t row = 0; row < making->row_count; row++) {
+    const uint32_t unit = making->rows[row];
+    for (size_t i = making->units.starts[unit]; i < making->units.starts[unit + 1]; i++) {
+      const fm_sample *sample = fm_dataset_sample(making->dataset, making->units.members[i]);
+      for (size_t j = 0; j < sample->object_count; j++)
+        has_label[row * classes + (size_t)sample->objects[j].label - 1] = 1;
+    }
   }
 }
 
-static fm_status split_stratify(fm_split *split, const fm_dataset *dataset, const uint32_t *rows,
-                                const fm_split_options *options) {
-  int classes = fm_dataset_class_count(dataset);
-  size_t count = split->train.count;
+static fm_status split_fill_folds(const split_making *making, const uint32_t *fold_of) {
+  fm_split *split = making->split;
+  FM_TRY(split_folds_new(split, (size_t)making->options->folds));
+  for (size_t fold = 0; fold < split->fold_count; fold++) {
+    FM_TRY(split_list_new(&split->folds[fold], split->train.count));
+    for (size_t row = 0; row < making->row_count; row++)
+      if (fold_of[row] == fold)
+        FM_TRY(split_add_unit(making, &split->folds[fold], making->rows[row]));
+  }
+  return FM_OK;
+}
+
+static fm_status split_stratify(const split_making *making) {
+  const fm_split_options *options = making->options;
+  const int classes = fm_dataset_class_count(making->dataset);
+  const size_t count = making->row_count;
   if (options->folds > SPLIT_FOLDS_MAX)
     return fm_fail(FM_ERR_ARGUMENT, "at most %d folds, not %d", SPLIT_FOLDS_MAX, options->folds);
   uint8_t *has_label = calloc(count * (size_t)classes + 1, 1);
   uint32_t *fold_of = calloc(count + 1, sizeof *fold_of);
   fm_status status = has_label && fold_of ? FM_OK : fm_fail(FM_ERR_MEMORY, "out of memory");
   if (status == FM_OK) {
-    split_mark_labels(has_label, dataset, rows, count);
+    split_mark_labels(making, has_label);
     status =
         fm_stratify(fold_of, has_label, count, classes,
                     &(fm_stratify_options){options->folds, options->seed, !options->no_shuffle});
   }
   if (status == FM_OK)
-    status = split_folds_new(split, (size_t)options->folds);
-  for (size_t fold = 0; fold < split->fold_count && status == FM_OK; fold++) {
-    status = split_list_new(&split->folds[fold], count);
-    for (size_t i = 0; i < count && status == FM_OK; i++)
-      if (fold_of[i] == fold)
-        status = split_list_add(&split->folds[fold], split->train.names[i]);
-  }
+    status = split_fill_folds(making, fold_of);
   free(has_label);
   free(fold_of);
   return status;
 }
 
-static fm_status split_make(fm_split *out, const fm_dataset *dataset,
-                            const fm_split_options *options, uint32_t *order) {
-  size_t count = fm_dataset_count(dataset), test_count;
-  FM_TRY(split_deal(order, count, options, &test_count));
-  FM_TRY(split_list_new(&out->test, test_count));
-  FM_TRY(split_list_new(&out->train, count - test_count));
-  for (size_t i = 0; i < count; i++)
-    FM_TRY(split_list_add(i < test_count ? &out->test : &out->train,
-                          fm_dataset_sample(dataset, order[i])->name));
-  return split_stratify(out, dataset, order + test_count, options);
+static fm_status split_make(split_making *making, uint32_t *order) {
+  fm_split *out = making->split;
+  const size_t units = making->units.count, samples = fm_dataset_count(making->dataset);
+  size_t test_count;
+  FM_TRY(split_deal(order, units, making->options, &test_count));
+  FM_TRY(split_list_new(&out->test, samples));
+  FM_TRY(split_list_new(&out->train, samples));
+  for (size_t i = 0; i < units; i++)
+    FM_TRY(split_add_unit(making, i < test_count ? &out->test : &out->train, order[i]));
+  making->rows = order + test_count;
+  making->row_count = units - test_count;
+  return split_stratify(making);
 }
 
 fm_status fm_split_make(fm_split *out, const fm_dataset *dataset, const fm_split_options *options) {
   *out = (fm_split){.seed = options->seed};
-  uint32_t *order = calloc(fm_dataset_count(dataset) + 1, sizeof *order);
-  FM_CHECK_ALLOC(order);
-  fm_status status = split_make(out, dataset, options, order);
+  split_making making = {.split = out, .dataset = dataset, .options = options};
+  FM_TRY(split_units_make(&making.units, fm_dataset_count(dataset), options->group));
+  uint32_t *order = calloc(making.units.count + 1, sizeof *order);
+  fm_status status = order ? split_make(&making, order) : fm_fail(FM_ERR_MEMORY, "out of memory");
   free(order);
+  split_units_release(&making.units);
   if (status < 0)
     fm_split_release(out);
   return status;

@@ -27,6 +27,9 @@ typedef struct fm_split_options {
   int folds;
   uint32_t seed;
   bool no_shuffle;
+  // (samples) or NULL. Samples with the same number stay together, in train or test and in one
+  // fold, and are dealt out as one picture that has the classes of all; fm_duplicates makes it.
+  const size_t *group;
 } fm_split_options;
 
 FM_MUST_USE fm_status fm_split_make(fm_split *out, const fm_dataset *dataset,

@@ -180,8 +180,10 @@ static void chart_range_lines(const fm_chart *chart, fm_chart_range *x, fm_chart
       chart_range_add(x, chart->series[i].x[j], chart->x.log);
       chart_range_add(y, chart->series[i].y[j], chart->y.log);
     }
-  if (x->minimum >= x->maximum)
-    chart_range_pad(x, 0, chart->x.log);
+  // Lines touch the frame, dots do not.
+  const bool dots = chart->series_count > 0 && chart->series[0].weights;
+  if (x->minimum >= x->maximum || dots)
+    chart_range_pad(x, dots ? 0.05 : 0, chart->x.log);
   chart_range_pad(y, 0.05, chart->y.log);
   if (chart->x.minimum < chart->x.maximum)
     *x = (fm_chart_range){chart->x.minimum, chart->x.maximum};
@@ -220,6 +222,13 @@ void fm_chart_ranges(const fm_chart *chart, fm_chart_range *x, fm_chart_range *y
   else
     *x = chart->bin_count ? (fm_chart_range){chart->edges[0], chart->edges[chart->bin_count]}
                           : (fm_chart_range){chart->x.log ? 0.1 : 0, 1};
+}
+
+double fm_chart_heaviest(const fm_chart_series *series) {
+  double heaviest = 0;
+  for (size_t i = 0; series->weights && i < series->count; i++)
+    heaviest = series->weights[i] > heaviest ? series->weights[i] : heaviest;
+  return heaviest;
 }
 
 bool fm_chart_has_data(const fm_chart *chart) {

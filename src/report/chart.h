@@ -40,9 +40,10 @@ typedef struct fm_chart_series {
   const double *x;  // (count) lines only; rising
   const double *y;  // (count) lines: points; bars: one a category; histogram: one a bin
   size_t count;
-  uint32_t rgb;       // 0xRRGGBB; 0: fm_chart_color of the series' number
-  bool dashed, steps; // lines only; steps: the value holds until the next x
-  bool dots;          // lines only: mark the points
+  uint32_t rgb;          // 0xRRGGBB; 0: fm_chart_color of the series' number
+  bool dashed, steps;    // lines only; steps: the value holds until the next x
+  bool dots;             // lines only: mark the points
+  const double *weights; // (count) lines only: dots without a line, their areas by weight
 } fm_chart_series;
 
 typedef struct fm_chart_axis {

@@ -48,19 +48,26 @@ static void csv_histogram(const fm_chart *chart, FILE *out) {
 }
 
 static void csv_lines(const fm_chart *chart, FILE *out) {
-  fputs("x,y,series\n", out);
+  bool weights = false;
+  for (size_t i = 0; i < chart->series_count; i++)
+    weights |= chart->series[i].weights != NULL;
+  fprintf(out, "x,y,%sseries\n", weights ? "weight," : "");
   for (size_t i = 0; i < chart->series_count; i++) {
     const fm_chart_series *series = &chart->series[i];
     if (i > 0)
       fputs("\n\n", out);
     // A block that is empty would not be counted as one.
     if (series->count == 0)
-      fputs("NaN,NaN,none\n", out);
+      fprintf(out, "NaN,NaN,%snone\n", weights ? "NaN," : "");
     for (size_t j = 0; j < series->count; j++) {
       fm_text_csv_number(out, series->x[j]);
       fputc(',', out);
       fm_text_csv_number(out, series->y[j]);
       fputc(',', out);
+      if (weights) {
+        fm_text_csv_number(out, series->weights ? series->weights[j] : 1);
+        fputc(',', out);
+      }
       fm_text_csv(out, csv_series_name(chart, i));
       fputc('\n', out);
     }

@@ -147,6 +147,8 @@ static void gnuplot_bars_axes(const fm_chart *chart, const fm_chart_range *x,
   gnuplot_range(lies ? "y" : "x", lies ? x->maximum : x->minimum, lies ? x->minimum : x->maximum,
                 out);
   gnuplot_range(lies ? "x" : "y", y->minimum, y->maximum, out);
+  if (y->minimum < 0)
+    fprintf(out, "set %czeroaxis linetype -1 linecolor rgb '#606060'\n", lies ? 'y' : 'x');
   if (chart->category_count)
     gnuplot_tics(lies ? 'y' : 'x', chart->categories, chart->category_count, "", out);
 }
@@ -163,18 +165,31 @@ static void gnuplot_histogram(const fm_chart *chart, FILE *out) {
   fputc('\n', out);
 }
 
+// How one series is drawn: "with lines ...".
+static void gnuplot_line_style(const fm_chart *chart, size_t index, FILE *out) {
+  const fm_chart_series *series = &chart->series[index];
+  const uint32_t rgb = gnuplot_color(chart, index);
+  if (series->weights) {
+    // The area of a dot is its weight; the smallest ones can still be seen.
+    fprintf(out, "1:2:(0.4+3*sqrt($3/%.9g)) with points pointtype 7 pointsize variable ",
+            fm_chart_heaviest(series));
+    fprintf(out, "linecolor rgb '#60%06x'", rgb);
+    return;
+  }
+  const bool dots = series->dots || series->count == 1;
+  fprintf(out, "1:2 with %s linewidth %s linecolor rgb '#%06x'",
+          series->steps ? "steps"
+          : dots        ? "linespoints pointtype 7 pointsize 0.5"
+                        : "lines",
+          series->dashed ? "1.5" : "2", rgb);
+  if (series->dashed)
+    fputs(" dashtype 2", out);
+}
+
 static void gnuplot_lines(const fm_chart *chart, FILE *out) {
   for (size_t i = 0; i < chart->series_count; i++) {
-    const fm_chart_series *series = &chart->series[i];
-    const bool dots = series->dots || series->count == 1;
-    fprintf(out, "%sdata skip %d index %zu using 1:2 with %s linewidth %s linecolor rgb '#%06x'",
-            i ? ", \\\n     " : "plot ", i == 0, i,
-            series->steps ? "steps"
-            : dots        ? "linespoints pointtype 7 pointsize 0.5"
-                          : "lines",
-            series->dashed ? "1.5" : "2", gnuplot_color(chart, i));
-    if (series->dashed)
-      fputs(" dashtype 2", out);
+    fprintf(out, "%sdata skip %d index %zu using ", i ? ", \\\n     " : "plot ", i == 0, i);
+    gnuplot_line_style(chart, i, out);
     gnuplot_title(chart, i, out);
   }
   fputc('\n', out);

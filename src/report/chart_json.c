@@ -48,6 +48,8 @@ static void json_series(const fm_chart *chart, size_t index, FILE *out) {
   json_text("name", series->name, out);
   if (chart->kind == FM_CHART_LINES)
     json_numbers("x", series->x, series->count, out);
+  if (series->weights)
+    json_numbers("weights", series->weights, series->count, out);
   json_numbers("y", series->y, series->count, out);
   fputc('}', out);
 }

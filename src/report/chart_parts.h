@@ -10,6 +10,8 @@ FM_MUST_USE fm_status
 fm_chart_check(const fm_chart *chart);     // FM_ERR_ARGUMENT: counts or names do not fit
 bool fm_chart_lies(const fm_chart *chart); // bars on their side
 void fm_chart_size(const fm_chart *chart, int *width, int *height);
+// The greatest weight of a series; 0 when it has none.
+double fm_chart_heaviest(const fm_chart_series *series);
 bool fm_chart_has_data(const fm_chart *chart);
 double fm_chart_matrix_maximum(const fm_chart *chart);
 typedef struct fm_chart_range {

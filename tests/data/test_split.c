@@ -7,12 +7,14 @@
 #include <cmocka.h>
 
 #include <jansson.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/file.h"
 #include "data/split.h"
+#include "data/split_table.h"
 #include "support.h"
 
 static const fm_split_options notebook = {.test_fraction = 0.1, .folds = 5, .seed = 42};
@@ -164,6 +166,146 @@ static void without_a_test_part_train_is_everything_in_sorted_order(void **state
   support_folder_remove(folder);
 }
 
+// Where a name stands: -1 in test, else its fold.
+static int side_of(const fm_split *split, const char *name) {
+  for (size_t i = 0; i < split->test.count; i++)
+    if (strcmp(split->test.names[i], name) == 0)
+      return -1;
+  for (size_t fold = 0; fold < split->fold_count; fold++)
+    for (size_t i = 0; i < split->folds[fold].count; i++)
+      if (strcmp(split->folds[fold].names[i], name) == 0)
+        return (int)fold;
+  fail_msg("%s is nowhere", name);
+  return -2;
+}
+
+static void groups_stay_on_one_side_and_nothing_is_lost(void **state) {
+  (void)state;
+  enum { COUNT = 60 };
+  size_t group[COUNT];
+  for (size_t i = 0; i < COUNT; i++)
+    group[i] = i;
+  group[40] = group[7] = 3; // a group of three,
+  group[59] = 10;           // some pairs
+  group[33] = 32;
+  char *folder = support_folder_make();
+  fm_dataset *dataset = small_dataset(folder, COUNT);
+  for (uint32_t seed = 0; seed < 20; seed++) {
+    fm_split split;
+    const fm_split_options options = {
+        .test_fraction = 0.2, .folds = 4, .seed = seed, .group = group};
+    assert_int_equal(fm_split_make(&split, dataset, &options), FM_OK);
+    assert_int_equal(split.train.count + split.test.count, COUNT);
+    size_t folds = 0;
+    for (size_t fold = 0; fold < split.fold_count; fold++)
+      folds += split.folds[fold].count;
+    assert_int_equal(folds, split.train.count);
+    for (size_t i = 0; i < COUNT; i++)
+      assert_int_equal(side_of(&split, fm_dataset_sample(dataset, i)->name),
+                       side_of(&split, fm_dataset_sample(dataset, group[i])->name));
+    fm_split_release(&split);
+  }
+  fm_dataset_free(dataset);
+  support_folder_remove(folder);
+}
+
+static void groups_of_one_change_nothing(void **state) {
+  (void)state;
+  enum { COUNT = 30 };
+  size_t group[COUNT];
+  for (size_t i = 0; i < COUNT; i++)
+    group[i] = i;
+  char *folder = support_folder_make(), *texts[2];
+  fm_dataset *dataset = small_dataset(folder, COUNT);
+  for (size_t grouped = 0; grouped < 2; grouped++) {
+    fm_split split;
+    const fm_split_options options = {
+        .test_fraction = 0.1, .folds = 3, .seed = 42, .group = grouped ? group : NULL};
+    assert_int_equal(fm_split_make(&split, dataset, &options), FM_OK);
+    assert_int_equal(fm_split_format(&texts[grouped], &split, dataset), FM_OK);
+    fm_split_release(&split);
+  }
+  assert_string_equal(texts[0], texts[1]);
+  free(texts[0]);
+  free(texts[1]);
+  fm_dataset_free(dataset);
+  support_folder_remove(folder);
+}
+
+static void assert_equal_tables(const fm_split_table *a, const fm_split_table *b) {
+  assert_int_equal(a->fold_count, b->fold_count);
+  assert_int_equal(a->class_count, b->class_count);
+  assert_int_equal(a->train_images, b->train_images);
+  assert_int_equal(a->test_images, b->test_images);
+  for (size_t i = 0; i < a->class_count; i++) {
+    assert_string_equal(a->classes[i], b->classes[i]);
+    assert_int_equal(a->faces[i], b->faces[i]);
+  }
+  for (size_t fold = 0; fold < a->fold_count; fold++) {
+    assert_int_equal(a->images[fold], b->images[fold]);
+    for (size_t i = 0; i < a->class_count; i++)
+      assert_int_equal(fm_split_table_valid(a, fold, i), fm_split_table_valid(b, fold, i));
+  }
+}
+
+static void the_table_reads_back_from_the_file_and_its_shares_add_up(void **state) {
+  (void)state;
+  char *folder = support_folder_make(), *path = fm_path_join(folder, "split.json");
+  fm_dataset *dataset = small_dataset(folder, 41);
+  fm_split split;
+  fm_split_table table, again;
+  const fm_split_options options = {.test_fraction = 0.2, .folds = 5, .seed = 4};
+  assert_int_equal(fm_split_make(&split, dataset, &options), FM_OK);
+  assert_int_equal(fm_split_write(&split, dataset, path), FM_OK);
+  assert_int_equal(fm_split_table_make(&table, &split, dataset), FM_OK);
+  assert_int_equal(fm_split_table_read(&again, path), FM_OK);
+  assert_equal_tables(&table, &again);
+  for (size_t i = 0; i < table.class_count; i++) {
+    double sum = 0;
+    size_t valid = 0, counts[3];
+    for (size_t fold = 0; fold < table.fold_count; fold++) {
+      fm_split_count_faces(&split, dataset, fold, counts);
+      assert_int_equal(table.train[fold * table.class_count + i], counts[i]);
+      sum += fm_split_table_deviation(&table, fold, i);
+      valid += fm_split_table_valid(&table, fold, i);
+    }
+    assert_true(fabs(sum) < 1e-12);
+    assert_int_equal(valid, table.faces[i]);
+  }
+  fm_split_table_release(&table);
+  fm_split_table_release(&again);
+  fm_split_release(&split);
+  fm_dataset_free(dataset);
+  free(path);
+  support_folder_remove(folder);
+}
+
+static void tables_that_cannot_be_are_refused_and_none_is_none(void **state) {
+  (void)state;
+  static const struct {
+    const char *text;
+    fm_status status;
+  } cases[] = {
+      {"{}", FM_END},
+      {"{\"train\": [], \"folds\": []}", FM_END},
+      {"[", FM_ERR_FORMAT},
+      {"{\"table\": [{\"faces\": {\"a\": 1}}, {\"faces\": {\"b\": 1}}]}", FM_ERR_FORMAT},
+      {"{\"table\": [{\"faces\": {\"a\": 1}}, {\"faces\": {\"a\": -1}}]}", FM_ERR_FORMAT},
+      {"{\"table\": [{\"faces\": {\"a\": 1}}, {\"faces\": {\"a\": 1}}, {\"faces\": {\"a\": 1}}]}",
+       FM_ERR_FORMAT},
+      {"{\"table\": [{\"faces\": {\"a\": 9}}, {\"faces\": {\"a\": 0}}, {\"faces\": {\"a\": 1}}]}",
+       FM_ERR_FORMAT},
+  };
+  char *folder = support_folder_make(), *path = fm_path_join(folder, "split.json");
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    fm_split_table table;
+    support_write_text(folder, "split.json", cases[i].text);
+    assert_int_equal(fm_split_table_read(&table, path), cases[i].status);
+  }
+  free(path);
+  support_folder_remove(folder);
+}
+
 static void broken_split_files_are_refused(void **state) {
   (void)state;
   static const char *const texts[] = {
@@ -195,6 +337,10 @@ int main(void) {
       cmocka_unit_test(the_golden_layout_can_be_read_as_a_split),
       cmocka_unit_test(a_written_split_reads_back_equal),
       cmocka_unit_test(without_a_test_part_train_is_everything_in_sorted_order),
+      cmocka_unit_test(groups_stay_on_one_side_and_nothing_is_lost),
+      cmocka_unit_test(groups_of_one_change_nothing),
+      cmocka_unit_test(the_table_reads_back_from_the_file_and_its_shares_add_up),
+      cmocka_unit_test(tables_that_cannot_be_are_refused_and_none_is_none),
       cmocka_unit_test(broken_split_files_are_refused),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

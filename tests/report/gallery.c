@@ -130,6 +130,19 @@ static void gallery_losses(gallery *to, const char *name, size_t folds, size_t e
                                .series_count = 2 * folds});
 }
 
+// Dots whose areas are weights.
+static void gallery_dots(gallery *to) {
+  const double x[] = {300, 400, 400, 600}, y[] = {400, 300, 225, 600}, weights[] = {166, 47, 70, 1};
+  const fm_chart_series series = {.x = x, .y = y, .weights = weights, .count = 4};
+  gallery_show(to, &(fm_chart){.kind = FM_CHART_LINES,
+                               .name = "dots",
+                               .title = "Sizes of the images",
+                               .x.label = "width",
+                               .y.label = "height",
+                               .series = &series,
+                               .series_count = 1});
+}
+
 static void gallery_recall(gallery *to) {
   enum { POINTS = 101 };
   double recall[POINTS], precision[3][POINTS];
@@ -250,6 +263,7 @@ size_t gallery_each(gallery_visit visit, void *user) {
   gallery_losses(&to, "lines_5_folds", 5, 20, false);
   gallery_losses(&to, "lines_10_folds_log", 10, 50, true);
   gallery_recall(&to);
+  gallery_dots(&to);
   gallery_histogram(&to, "histogram_whole", false);
   gallery_histogram(&to, "histogram_log", true);
   gallery_confusion(&to, "matrix_1_class", 1, 0);

@@ -134,9 +134,19 @@
         })),
       },
       options: common(chart, {
-        x: axis(chart.x, { grid: { display: false }, ticks: { maxRotation: 60 } }),
+        // A tick says where its bin begins; the tooltip tells the whole bin.
+        x: axis(chart.x, { grid: { display: false }, ticks: { maxRotation: 0, callback: (_, i) => binName(chart.edges[i], chart.edges[i + 1]).split(" – ")[0] } }),
         y: axis(chart.y, { min: chart.y.minimum, max: chart.y.maximum, ticks: { includeBounds: false } }),
       }),
+    };
+  }
+
+  // Points without a line; the area of each is its weight.
+  function dots(series, data) {
+    const heaviest = series.weights.reduce((a, b) => Math.max(a, b), 0);
+    const radius = series.weights.map((weight) => 2 + 12 * Math.sqrt(weight / heaviest));
+    return {
+      label: series.name || "", data, showLine: false, pointRadius: radius, pointHoverRadius: radius, backgroundColor: series.color + "a0", borderWidth: 0,
     };
   }
 
@@ -148,12 +158,16 @@
         ticks: { includeBounds: false, ...(description.whole ? { precision: 0 } : {}) },
       });
     const options = common(chart, { x: scale(chart.x), y: scale(chart.y) }, {
-      tooltip: { callbacks: { title: (items) => (items.length ? `${chart.x.label || "x"} ${show(items[0].parsed.x)}` : ""), label: (item) => `${item.dataset.label}: ${show(item.parsed.y)}` } },
+      tooltip: { callbacks: { title: (items) => (items.length ? `${chart.x.label || "x"} ${show(items[0].parsed.x)}` : ""), label: (item) => {
+        const series = chart.series[item.datasetIndex];
+        const weight = series.weights ? ` (${show(series.weights[item.dataIndex])})` : "";
+        return `${item.dataset.label || chart.y.label}: ${show(item.parsed.y)}${weight}`;
+      } } },
     });
     return {
       type: "line",
       data: {
-        datasets: chart.series.map((series) => ({
+        datasets: chart.series.map((series) => series.weights ? dots(series, points(series)) : ({
           label: series.name || "", data: points(series), borderColor: series.color, backgroundColor: series.color, borderWidth: series.dashed ? 1.5 : 2,
           borderDash: series.dashed ? [6, 4] : [], stepped: series.steps ? "before" : false, pointRadius: series.dots || series.y.length === 1 ? 2.5 : 0, pointHitRadius: 6,
         })),
@@ -202,7 +216,7 @@
     canvas.height = rows;
     const scale = element("span", null, grid);
     scale.className = "scale";
-    element("span", show(maximum), scale);
+    element("span", Number(maximum.toPrecision(3)), scale);
     element("i", null, scale).style.background = `linear-gradient(to top,${[0, 0.25, 0.5, 0.75, 1].map(heatColor).join(",")})`;
     element("span", "0", scale);
     element("span", chart.x.label || "", grid).className = "below";
@@ -266,7 +280,7 @@
   function logButton(entry, tools) {
     const { chart } = entry;
     const values = chart.series.flatMap((series) => series.y).filter((value) => value !== null && value > 0);
-    if (chart.kind !== "lines" || values.length === 0) return;
+    if (chart.kind !== "lines" || values.length === 0 || chart.series.some((series) => series.weights)) return;
     const linear = { ...chart.y };
     const lowest = values.reduce((a, b) => Math.min(a, b));
     const button = element("button", "log scale", tools);
