@@ -37,7 +37,7 @@ static fm_status import_print_json(const fm_import_report *report, const char *o
 }
 
 static void import_print(const fm_import_report *report, const char *out) {
-  printf("%s: %zu tensors of %s\n", out, report->tensor_count, report->family);
+  printf("%s: %zu tensors, from %s\n", out, report->tensor_count, report->family);
   if (report->archs[0])
     printf("%s of %s\n", report->complete ? "the whole" : "the backbone", report->archs);
   else

@@ -10,7 +10,8 @@
   "fasterrcnn_mobilenet_v3_large_320_fpn|"                     \
   "fasterrcnn_efficientnet_lite0_fpn|"                         \
   "fasterrcnn_efficientnet_lite1_fpn|"                         \
-  "fasterrcnn_efficientnet_lite2_fpn"
+  "fasterrcnn_efficientnet_lite2_fpn|"                         \
+  "fasterrcnn_mobilenet_v1_fpn"
 
 // Rows name the key, its field, the range, the default (that of fasterrcnn_resnet50_fpn) and a help
 // line.
@@ -39,8 +40,7 @@ const fm_option fm_model_options[] = {
     ROW_FLOATS("model.image_std", image_std, 1e-6, 1e3, "[0.229, 0.224, 0.225]",
                "deviation of red, green, blue, divided by"),
     ROW_INT("model.trainable_backbone_layers", trainable_backbone_layers, 0, 6, "3",
-            "stages of the backbone that train, from its end (ResNet and EfficientNet 0 to 5, "
-            "MobileNet 0 to 6)"),
+            "stages of the backbone that train, from its end (0 to 5, MobileNetV3 0 to 6)"),
     ROW_ENUM("model.norm", norm, "frozen|batch", "frozen",
              "backbone norm: frozen statistics, or batch norm that trains"),
     ROW_FLOAT("model.frozen_bn_eps", frozen_bn_eps, 0, 1, "1e-05",
@@ -133,6 +133,14 @@ static void config_preset_efficientnet_lite(fm_model_config *config) {
   config->trainable_backbone_layers = 5;
 }
 
+// The MobileNetV1 of TensorFlow's detectors: pixels of -1 to 1.
+static void config_preset_mobilenet_v1(fm_model_config *config) {
+  for (int channel = 0; channel < 3; channel++)
+    config->image_mean.values[channel] = config->image_std.values[channel] = 0.5f;
+  config->frozen_bn_eps = 1e-3f;
+  config->trainable_backbone_layers = 5;
+}
+
 void fm_model_config_preset(fm_model_config *config, fm_arch arch) {
   *config = (fm_model_config){0};
   fm_status status = fm_options_defaults(fm_model_options, config);
@@ -142,6 +150,8 @@ void fm_model_config_preset(fm_model_config *config, fm_arch arch) {
     config_preset_mobilenet(config);
   if (fm_arch_is_efficientnet_lite(arch))
     config_preset_efficientnet_lite(config);
+  if (arch == FM_ARCH_MOBILENET_V1_FPN)
+    config_preset_mobilenet_v1(config);
   if (arch == FM_ARCH_MOBILENET_V3_LARGE_320_FPN) {
     config->min_size = 320;
     config->max_size = 640;

@@ -15,6 +15,7 @@ typedef enum fm_arch {
   FM_ARCH_EFFICIENTNET_LITE0_FPN,
   FM_ARCH_EFFICIENTNET_LITE1_FPN,
   FM_ARCH_EFFICIENTNET_LITE2_FPN,
+  FM_ARCH_MOBILENET_V1_FPN,
   FM_ARCH_COUNT,
 } fm_arch;
 
@@ -25,7 +26,7 @@ typedef struct fm_model_config {
   int arch; // fm_arch; the words are torchvision's: "fasterrcnn_resnet50_fpn" and so on
   int min_size, max_size;
   fm_float_list image_mean, image_std;
-  int trainable_backbone_layers; // 0..5 for ResNet and EfficientNet, 0..6 for MobileNet
+  int trainable_backbone_layers; // 0..5, for MobileNetV3 0..6
   int norm;                      // fm_config_norm: frozen|batch
   float frozen_bn_eps;
   fm_float_list backbone_levels; // strides of the backbone's maps that enter the pyramid, rising

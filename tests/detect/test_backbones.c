@@ -175,6 +175,20 @@ static void light_parts_have_the_sizes_that_are_asked_for(void **state) {
   release(&self);
 }
 
+static void a_mobilenet_v1_freezes_by_stride(void **state) {
+  (void)state;
+  built self;
+  preset(&self, FM_ARCH_MOBILENET_V1_FPN);
+  self.config.norm = FM_CONFIG_NORM_BATCH;
+  self.config.trainable_backbone_layers = 2;
+  build(&self);
+  assert_false(trains(&self, BODY "conv_0.pointwise.weight"));
+  assert_false(trains(&self, BODY "conv_5.pointwise_norm.bias"));
+  assert_true(trains(&self, BODY "conv_6.depthwise.weight")); // the first at stride 16
+  assert_dims(&self, BODY "conv_13.pointwise.weight", 1024, 1024, 1, 1);
+  release(&self);
+}
+
 static void parts_freeze_from_the_picture_on(void **state) {
   (void)state;
   // The first block of each part, by trainable_backbone_layers from which it trains.
@@ -239,6 +253,7 @@ int main(void) {
       cmocka_unit_test(extra_levels_double_the_stride),
       cmocka_unit_test(a_mobilenet_gives_maps_at_every_stride),
       cmocka_unit_test(light_parts_have_the_sizes_that_are_asked_for),
+      cmocka_unit_test(a_mobilenet_v1_freezes_by_stride),
       cmocka_unit_test(parts_freeze_from_the_picture_on),
       cmocka_unit_test(levels_that_make_no_pyramid_are_refused),
       cmocka_unit_test(anchor_rows_are_counted_against_the_levels),

@@ -43,7 +43,7 @@ static void runner_set(runner *self, const char *assignment) {
     fm_model_config_preset(&self->config, (fm_arch)self->config.arch);
 }
 
-// Every parameter must be in the file.
+// Every parameter of the trunk must be in the file.
 static void runner_load(runner *self, const char *path) {
   fm_safetensors *file;
   runner_check(fm_safetensors_open(&file, path), "weights");
@@ -51,7 +51,7 @@ static void runner_load(runner *self, const char *path) {
     const char *name = fm_params_spec(self->params, id)->name;
     const size_t elements = fm_params_elements(self->params, id);
     const fm_st_tensor *tensor = fm_safetensors_find(file, name);
-    if (!tensor && strncmp(name, "roi_heads.", 10) == 0)
+    if (!tensor && (strncmp(name, "roi_heads.", 10) == 0 || strstr(name, ".num_batches_tracked")))
       continue;
     if (!tensor || tensor->bytes < elements * sizeof(float))
       runner_check(fm_fail(FM_ERR_FORMAT, "tensor %s is missing or small", name), "weights");

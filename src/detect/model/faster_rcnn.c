@@ -36,10 +36,16 @@ fm_value fm_backbone_conv2d(fm_graph *graph, fm_value x, const fm_backbone_conv 
 }
 
 const fm_backbone *fm_backbone_of(const fm_model_config *config) {
-  if (config->arch == FM_ARCH_RESNET50_FPN)
-    return &fm_backbone_resnet50;
-  return fm_arch_is_mobilenet_v3(config->arch) ? &fm_backbone_mobilenet_v3_large
-                                               : &fm_backbone_efficientnet_lite;
+  static const fm_backbone *const backbones[FM_ARCH_COUNT] = {
+      [FM_ARCH_RESNET50_FPN] = &fm_backbone_resnet50,
+      [FM_ARCH_MOBILENET_V3_LARGE_FPN] = &fm_backbone_mobilenet_v3_large,
+      [FM_ARCH_MOBILENET_V3_LARGE_320_FPN] = &fm_backbone_mobilenet_v3_large,
+      [FM_ARCH_EFFICIENTNET_LITE0_FPN] = &fm_backbone_efficientnet_lite,
+      [FM_ARCH_EFFICIENTNET_LITE1_FPN] = &fm_backbone_efficientnet_lite,
+      [FM_ARCH_EFFICIENTNET_LITE2_FPN] = &fm_backbone_efficientnet_lite,
+      [FM_ARCH_MOBILENET_V1_FPN] = &fm_backbone_mobilenet_v1,
+  };
+  return backbones[config->arch];
 }
 
 // The maps of the wanted strides; of several at one stride the deepest.

@@ -23,7 +23,7 @@ typedef struct fm_backbone {
   void (*freeze)(fm_params *params, const fm_model_config *config);
 } fm_backbone;
 extern const fm_backbone fm_backbone_resnet50, fm_backbone_mobilenet_v3_large,
-    fm_backbone_efficientnet_lite;
+    fm_backbone_efficientnet_lite, fm_backbone_mobilenet_v1;
 const fm_backbone *fm_backbone_of(const fm_model_config *config);
 static inline int fm_backbone_last_stride(const fm_model_config *config) {
   return (int)config->backbone_levels.values[config->backbone_levels.count - 1];
