@@ -248,7 +248,7 @@ def check(program, case, folder):
     write_safetensors(weights, trunk.state())
     failed = False
     runs = [("frozen", "fp32"), ("batch", "fp32")]
-    if backbone.weights == "ImageNet weights":
+    if backbone.weights != "random weights":
         runs.append(("frozen", "bf16"))
     for norm, precision in runs:
         results = run(program, weights, case, norm, precision, batch)
