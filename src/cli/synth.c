@@ -12,6 +12,8 @@ static const fm_cli_option synth_options[] = {
     {"--out", "DIR", "gets images/ and annotations/"},
     {"--min-face", "PX", "the least height of a face in pixels (default 12)"},
     {"--max-face", "PX", "the largest height (default 140)"},
+    {"--width", "PX", "of every picture, with --height (default: varied)"},
+    {"--height", "PX", "of every picture"},
     {NULL, NULL, NULL},
 };
 
@@ -24,6 +26,8 @@ static fm_status synth_run(const fm_cli *cli) {
   FM_TRY(fm_cli_int(cli, "--seed", 0, 0, INT_MAX, &seed));
   FM_TRY(fm_cli_double(cli, "--min-face", 12, 6, 2000, &options.smallest));
   FM_TRY(fm_cli_double(cli, "--max-face", 140, 6, 2000, &options.largest));
+  FM_TRY(fm_cli_int(cli, "--width", 0, 32, 4096, &options.width));
+  FM_TRY(fm_cli_int(cli, "--height", 0, 32, 4096, &options.height));
   options.count = (size_t)count;
   options.seed = (uint64_t)seed;
   fm_synth_counts counts;

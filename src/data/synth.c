@@ -12,7 +12,13 @@
 #include "base/progress.h"
 #include "image/scene.h"
 
-enum { SYNTH_FACES_MAX = 14, SYNTH_TRIES = 30, SYNTH_XML_BYTES = 16 * 1024, SYNTH_STREAM = 7101 };
+enum {
+  SYNTH_FACES_MAX = 14,
+  SYNTH_TRIES = 30,
+  SYNTH_XML_BYTES = 16 * 1024,
+  SYNTH_STREAM = 7101,
+  SYNTH_SIDE_MAX = 4096
+};
 
 typedef struct synth_picture {
   int width, height;
@@ -114,6 +120,10 @@ static void synth_compose(synth_picture *picture, const fm_synth_options *option
   double heights[SYNTH_FACES_MAX];
   *picture = (synth_picture){0};
   synth_choose_size(picture, random);
+  if (options->width > 0) {
+    picture->width = options->width;
+    picture->height = options->height;
+  }
   size_t count = synth_choose_count(random);
   synth_choose_heights(heights, count, options, picture, random);
   for (size_t i = 0; i < count; i++)
@@ -240,6 +250,10 @@ static fm_status synth_check(fm_synth_options *options) {
   if (!(options->smallest >= 6 && options->smallest <= options->largest))
     return fm_fail(FM_ERR_ARGUMENT, "faces from %g to %g pixels are not possible",
                    options->smallest, options->largest);
+  if (options->width < 0 || options->height < 0 || !options->width != !options->height ||
+      options->width > SYNTH_SIDE_MAX || options->height > SYNTH_SIDE_MAX)
+    return fm_fail(FM_ERR_ARGUMENT, "pictures of %d x %d pixels are not possible", options->width,
+                   options->height);
   if (!(options->with_mask >= 0 && options->without >= 0 && options->incorrect >= 0 &&
         isfinite(options->with_mask + options->without + options->incorrect)))
     return fm_fail(FM_ERR_ARGUMENT, "the shares of the classes must not be negative");

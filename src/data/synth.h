@@ -12,6 +12,7 @@ typedef struct fm_synth_options {
   uint64_t seed;
   const char *folder;                   // gets images/ and annotations/
   double smallest, largest;             // heights of faces in pixels; 0: 12 and 140
+  int width, height;                    // of every picture; 0: varied, as in the Kaggle set
   double with_mask, without, incorrect; // shares of the classes; all 0: 0.45, 0.33, 0.22
 } fm_synth_options;
 

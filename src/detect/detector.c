@@ -9,6 +9,7 @@
 #include "detect/roi_heads.h"
 #include "detect/rpn.h"
 #include "nn/plan.h"
+#include "nn/profile.h"
 
 enum {
   DETECTOR_TRUNK_PLANS = 32,
@@ -198,10 +199,10 @@ static fm_status detector_run_trunk(fm_detector *self, const fm_input *inputs, s
   const fm_plan_options options = {purpose, self->precision, &picture, 1, self->trunk_memory};
   FM_TRY(fm_plan_cache_get(self->trunk_plans, &options, trunk));
   float *pixels;
-  FM_TRY(detector_pixels(self, inputs, shape, &pixels));
+  FM_TRY_SECTION("gathering of the batch", detector_pixels(self, inputs, shape, &pixels));
   fm_plan_bind(*trunk, 0, pixels, NULL);
   FM_TRY(fm_plan_forward(*trunk));
-  FM_TRY(detector_make_anchors(self, *trunk, shape));
+  FM_TRY_SECTION("anchors", detector_make_anchors(self, *trunk, shape));
   *view = (fm_rpn_outputs_view){.anchors = &self->anchors, .pictures = count, .inputs = inputs};
   for (int level = 0; level < self->model.rpn_level_count; level++) {
     view->levels[level].objectness =
@@ -301,16 +302,18 @@ static fm_status detector_losses(fm_detector *self, const fm_input *inputs, size
   fm_plan *trunk, *head;
   fm_rpn_outputs_view view;
   FM_TRY(detector_run_trunk(self, inputs, count, purpose, &trunk, &view));
-  FM_TRY(fm_rpn_propose(&self->rpn, &view, &self->config, true, detector_most_boxes(inputs, count),
-                        &self->proposals));
+  FM_TRY_SECTION("proposals", fm_rpn_propose(&self->rpn, &view, &self->config, true,
+                                             detector_most_boxes(inputs, count), &self->proposals));
   FM_TRY(detector_rpn_gradients(self, trunk, purpose, &view));
-  FM_TRY(fm_rpn_losses(&self->rpn, &view, &self->config, seed, out));
-  FM_TRY(fm_roi_heads_sample(&self->heads, &self->proposals, inputs, &self->config, seed,
-                             &self->batch));
+  FM_TRY_SECTION("losses of the proposals",
+                 fm_rpn_losses(&self->rpn, &view, &self->config, seed, out));
+  FM_TRY_SECTION("sampling of regions", fm_roi_heads_sample(&self->heads, &self->proposals, inputs,
+                                                            &self->config, seed, &self->batch));
   fm_roi_outputs outputs;
   FM_TRY(detector_run_head(self, trunk, purpose, &head, &outputs));
   FM_TRY(detector_head_gradients(self, head, purpose, &outputs));
-  FM_TRY(fm_roi_heads_losses(&self->heads, &self->batch, &outputs, &self->config, out));
+  FM_TRY_SECTION("losses of the regions",
+                 fm_roi_heads_losses(&self->heads, &self->batch, &outputs, &self->config, out));
   out->loss = out->classifier + out->box_reg + out->objectness + out->rpn_box_reg;
   if (purpose != FM_TRAIN)
     return FM_OK;
@@ -337,11 +340,14 @@ static fm_status detector_detect(fm_detector *self, const fm_input *inputs, size
   fm_plan *trunk, *head;
   fm_rpn_outputs_view view;
   FM_TRY(detector_run_trunk(self, inputs, count, FM_INFER, &trunk, &view));
-  FM_TRY(fm_rpn_propose(&self->rpn, &view, &self->config, false, 0, &self->proposals));
+  FM_TRY_SECTION("proposals",
+                 fm_rpn_propose(&self->rpn, &view, &self->config, false, 0, &self->proposals));
   FM_TRY(fm_roi_heads_take(&self->proposals, &self->batch));
   fm_roi_outputs outputs;
   FM_TRY(detector_run_head(self, trunk, FM_INFER, &head, &outputs));
-  return fm_roi_heads_detect(&self->heads, &self->batch, &outputs, inputs, &self->thresholds, out);
+  FM_TRY_SECTION("detections", fm_roi_heads_detect(&self->heads, &self->batch, &outputs, inputs,
+                                                   &self->thresholds, out));
+  return FM_OK;
 }
 
 fm_status fm_detector_detect(fm_detector *detector, const fm_input *inputs, size_t count,

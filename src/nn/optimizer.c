@@ -9,6 +9,7 @@
 
 #include "nn/clones.h"
 #include "nn/params_layout.h"
+#include "nn/profile.h"
 
 enum { OPTIMIZER_PIECE = 1 << 13 };
 
@@ -141,10 +142,14 @@ fm_status fm_optimizer_step(const fm_optimizer_options *options, fm_params *para
   for (int slot = 0; slot < FM_MOMENT_SLOTS; slot++)
     if (slots & 1u << slot)
       FM_TRY(fm_params_need_moment(params, slot));
+  fm_section section;
+  fm_section_begin(&section);
   double norm = fm_params_gradient_norm(params);
+  fm_section_end_named(&section, "norm of the gradients");
   if (!isfinite(norm))
     return fm_fail(FM_ERR_NUMERIC, "the norm of the gradients is %g", norm);
   const optimizer_job job = optimizer_job_make(options, params, state->step, norm);
+  fm_section_begin(&section);
 #pragma omp parallel
   {
     optimizer_walk walk = {.job = &job,
@@ -155,5 +160,6 @@ fm_status fm_optimizer_step(const fm_optimizer_options *options, fm_params *para
   state->step++;
   state->gradient_norm = norm;
   fm_params_touch(params);
+  fm_section_end_named(&section, "optimiser");
   return FM_OK;
 }

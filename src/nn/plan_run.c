@@ -1,8 +1,10 @@
 // Running a plan: pointers into the workspace, forward, sums of gradients, backward.
+#include <stdio.h>
 #include <string.h>
 
 #include "nn/params_layout.h"
 #include "nn/plan_private.h"
+#include "nn/profile.h"
 #include "nn/workspace.h"
 
 #define PLAN_CLONES __attribute__((target_clones("avx512f", "avx2", "default")))
@@ -64,12 +66,32 @@ static fm_status plan_point(fm_plan *plan) {
   return FM_OK;
 }
 
+// What is left of a node when its primitives are taken away: our own passes over its arrays.
+static void plan_end_section(fm_section *section, const fm_op_context *context, bool backward) {
+  char name[FM_PROFILE_NAME_BYTES];
+  const fm_tensor *y = &context->y;
+  double bytes = (double)fm_tensor_bytes(y);
+  for (int i = 0; i < context->node->input_count; ++i)
+    if (!backward || context->wants_dx[i])
+      bytes += (double)fm_tensor_bytes(&context->x[i]);
+  const int used = snprintf(name, sizeof name, "%s %s, own passes", context->node->op->name,
+                            backward ? "backward" : "forward");
+  if (fm_profile_is_by_layer())
+    snprintf(name + used, sizeof name - (size_t)used, ", to %d x %d x %d x %d", y->shape.n,
+             y->shape.c, y->shape.h, y->shape.w);
+  fm_section_end(section, &(fm_work){.name = name, .bytes = bytes});
+}
+
 fm_status fm_plan_forward(fm_plan *plan) {
   FM_TRY(plan_point(plan));
   for (int n = 0; n < plan->graph->node_count; ++n) {
     plan_node *planned = &plan->nodes[n];
     planned->context.scratch = plan_pointer(plan, planned->forward_scratch);
+    fm_section section;
+    fm_section_begin(&section);
     const fm_status status = planned->context.node->op->forward(&planned->context);
+    if (fm_profile_is_on())
+      plan_end_section(&section, &planned->context, false);
     if (status < 0)
       return fm_fail_within(status, "%s", planned->context.node->op->name);
   }
@@ -124,10 +146,14 @@ fm_status fm_plan_backward(fm_plan *plan) {
     if (!planned->runs_backward)
       continue;
     context->scratch = plan_pointer(plan, planned->backward_scratch);
+    fm_section section;
+    fm_section_begin(&section);
     if (!context->node->op->sums_gradients)
       for (int i = 1; i < context->dy_part_count; ++i)
         plan_sum(&context->y, context->dy.data, context->dy_parts[i].data);
     const fm_status status = context->node->op->backward(context);
+    if (fm_profile_is_on())
+      plan_end_section(&section, context, true);
     if (status < 0)
       return fm_fail_within(status, "%s, backward", context->node->op->name);
   }

@@ -4,6 +4,8 @@
 #include <pthread.h>
 #include <string.h>
 
+#include "nn/primitive_profile.h"
+
 static dnnl_engine_t primitive_engine;
 static pthread_once_t primitive_once = PTHREAD_ONCE_INIT;
 static pthread_key_t primitive_stream_key;
@@ -148,10 +150,30 @@ void fm_primitive_set(fm_primitive *primitive, int arg, void *data) {
   FM_ASSERT(arg == DNNL_ARG_SCRATCHPAD); // the only one that a primitive may do without
 }
 
-fm_status fm_primitive_run(fm_primitive *primitive) {
+static fm_status primitive_execute(void *user) {
+  fm_primitive *primitive = user;
   FM_DNNL(dnnl_primitive_execute(primitive->handle, fm_dnnl_stream(), primitive->arg_count,
                                  primitive->args));
   return FM_OK;
+}
+
+static fm_status primitive_run_profiled(fm_primitive *primitive) {
+  char name[FM_PROFILE_NAME_BYTES];
+  fm_work work;
+  const bool product = fm_primitive_describe(primitive->handle, name, &work);
+  if (product) {
+    work.run = primitive_execute;
+    work.user = primitive;
+  }
+  fm_section section;
+  fm_section_begin(&section);
+  const fm_status status = primitive_execute(primitive);
+  fm_section_end(&section, &work);
+  return status;
+}
+
+fm_status fm_primitive_run(fm_primitive *primitive) {
+  return fm_profile_is_on() ? primitive_run_profiled(primitive) : primitive_execute(primitive);
 }
 
 void fm_primitive_release(fm_primitive *primitive) {

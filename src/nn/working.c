@@ -9,6 +9,7 @@
 
 #include "nn/params_layout.h"
 #include "nn/primitive.h"
+#include "nn/profile.h"
 
 struct fm_working {
   fm_working *next;
@@ -163,6 +164,8 @@ fm_status fm_working_data(fm_working *working, void **data) {
     return FM_OK;
   fm_status status = FM_OK;
   pthread_mutex_lock(&working_mutex);
+  fm_section section;
+  fm_section_begin(&section);
   if (atomic_load_explicit(&working->version, memory_order_relaxed) != version) {
     if (working->spec.weight < 0)
       working_fold_bias(working);
@@ -171,6 +174,7 @@ fm_status fm_working_data(fm_working *working, void **data) {
     if (status == FM_OK)
       atomic_store_explicit(&working->version, version, memory_order_release);
   }
+  fm_section_end_named(&section, "folding of norms into working weights");
   pthread_mutex_unlock(&working_mutex);
   return status;
 }

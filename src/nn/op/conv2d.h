@@ -46,7 +46,7 @@ typedef struct conv2d_state {
   bool keeps_preactivation; // the activation's gradient needs its input (hard-swish)
   bool trains_weight, trains_bias, wants_weight_gradient;
   bool own_weight_gradient; // by our loops, see depthwise.h
-  fm_depthwise depthwise;
+  fm_depthwise_gradient depthwise;
   size_t weight_elements;
   // offsets into saved: pre-activation or raw output, then mean and 1/std of each channel
   size_t saved_statistics;

@@ -104,13 +104,14 @@ static fm_status backward_prepare_data(fm_op_context *context, const backward_ge
 static bool backward_prepare_depthwise(fm_op_context *context, size_t *diff_bytes) {
   conv2d_state *state = context->state;
   const conv2d_options *o = backward_options(context->node);
-  state->depthwise = (fm_depthwise){.kernel = o->kernel,
-                                    .stride = o->stride,
-                                    .dilation = o->dilation,
-                                    .padding = o->padding,
-                                    .threads = omp_get_max_threads()};
+  const fm_depthwise geometry = {.kernel = o->kernel,
+                                 .stride = o->stride,
+                                 .dilation = o->dilation,
+                                 .padding = o->padding,
+                                 .threads = omp_get_max_threads()};
+  state->depthwise.geometry = geometry;
   state->own_weight_gradient = o->groups == context->x[0].shape.c && o->groups == o->out_channels &&
-                               fm_depthwise_knows(&state->depthwise, &state->source, &context->y);
+                               fm_depthwise_knows(&geometry, &state->source, &context->y);
   *diff_bytes = state->weight_elements * sizeof(float);
   return state->own_weight_gradient;
 }
@@ -185,7 +186,7 @@ fm_status fm_conv2d_prepare_backward(fm_op_context *context) {
   state->scratch_pad_data = backward_take(&used, state->backward_data.scratchpad_bytes);
   state->scratch_pad_weights = backward_take(
       &used, state->own_weight_gradient
-                 ? fm_depthwise_weight_gradient_scratch(&state->depthwise, &context->y)
+                 ? fm_depthwise_weight_gradient_scratch(&state->depthwise.geometry, &context->y)
                  : state->backward_weights.scratchpad_bytes);
   context->backward_scratch_bytes = used;
   return FM_OK;
@@ -240,13 +241,15 @@ static fm_status backward_weights(fm_op_context *context, void *dz) {
     FM_TRY(fm_primitive_run(&state->source_reorder));
   }
   if (state->own_weight_gradient) {
-    fm_tensor x = state->source, dy = context->y;
-    x.data = source;
-    dy.data = dz;
-    fm_depthwise_weight_gradient(
-        &state->depthwise, &x, &dy, (float *)(void *)(scratch + state->scratch_diff),
-        state->trains_bias ? (float *)(void *)(scratch + state->scratch_diff_bias) : NULL,
-        scratch + state->scratch_pad_weights);
+    fm_depthwise_gradient *job = &state->depthwise;
+    job->x = state->source;
+    job->x.data = source;
+    job->dy = context->y;
+    job->dy.data = dz;
+    job->dweight = (float *)(void *)(scratch + state->scratch_diff);
+    job->dbias = state->trains_bias ? (float *)(void *)(scratch + state->scratch_diff_bias) : NULL;
+    job->scratch = scratch + state->scratch_pad_weights;
+    fm_depthwise_weight_gradient(job);
     return backward_add_weights(context);
   }
   fm_primitive *primitive = &state->backward_weights;

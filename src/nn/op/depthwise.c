@@ -2,10 +2,12 @@
 #include "nn/op/depthwise.h"
 
 #include <omp.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "nn/chunk.h"
 #include "nn/clones.h"
+#include "nn/profile.h"
 
 enum { DEPTHWISE_UNROLLED = 5, DEPTHWISE_LANES_MAX = 16 };
 
@@ -144,12 +146,14 @@ static void depthwise_gather(const fm_depthwise *self, const fm_tensor *dy, cons
   }
 }
 
-void fm_depthwise_weight_gradient(const fm_depthwise *self, const fm_tensor *x, const fm_tensor *dy,
-                                  float *dweight, float *dbias, void *scratch) {
+static fm_status depthwise_run_gradient(void *user) {
+  const fm_depthwise_gradient *job = user;
+  const fm_depthwise *self = &job->geometry;
+  const fm_tensor *x = &job->x, *dy = &job->dy;
   const int rows = dy->shape.n * fm_tensor_blocks(dy);
   const size_t lanes = (size_t)dy->block;
   const size_t stride = ((size_t)self->kernel * (size_t)self->kernel + 1) * lanes;
-  float *sums = scratch, *memory = sums + depthwise_sums(self, dy);
+  float *sums = job->scratch, *memory = sums + depthwise_sums(self, dy);
   const size_t x_plane = (size_t)x->shape.h * (size_t)x->shape.w * lanes;
   const size_t dy_plane = (size_t)dy->shape.h * (size_t)dy->shape.w * lanes;
 #pragma omp parallel for schedule(static) num_threads(self->threads)
@@ -163,5 +167,37 @@ void fm_depthwise_weight_gradient(const fm_depthwise *self, const fm_tensor *x, 
                              .pixels = depthwise_line_pixels(self, dy)};
     depthwise_correlate(self, &lines, dy, (size_t)row * dy_plane, sums + (size_t)row * stride);
   }
-  depthwise_gather(self, dy, sums, dweight, dbias);
+  depthwise_gather(self, dy, sums, job->dweight, job->dbias);
+  return FM_OK;
+}
+
+// The same as fm_primitive_describe says of oneDNN's.
+static void depthwise_describe(const fm_depthwise *self, const fm_tensor *x, const fm_tensor *y,
+                               const char *pass, char *name) {
+  const int used = snprintf(name, FM_PROFILE_NAME_BYTES, "conv depthwise %dx%d %s, own loops",
+                            self->kernel, self->kernel, pass);
+  if (fm_profile_is_by_layer())
+    snprintf(name + used, (size_t)(FM_PROFILE_NAME_BYTES - used),
+             ", %d x %d x %d x %d to %d x %d x %d", x->shape.n, x->shape.c, x->shape.h, x->shape.w,
+             y->shape.c, y->shape.h, y->shape.w);
+}
+
+static double depthwise_flops(const fm_depthwise *self, const fm_tensor *y) {
+  return 2.0 * self->kernel * self->kernel * y->shape.n * y->shape.c * y->shape.h * y->shape.w;
+}
+
+void fm_depthwise_weight_gradient(fm_depthwise_gradient *job) {
+  fm_section section;
+  fm_section_begin(&section);
+  (void)!depthwise_run_gradient(job);
+  if (!fm_profile_is_on())
+    return;
+  char name[FM_PROFILE_NAME_BYTES];
+  depthwise_describe(&job->geometry, &job->x, &job->dy, "backward weights", name);
+  fm_section_end(&section,
+                 &(fm_work){.name = name,
+                            .flops = depthwise_flops(&job->geometry, &job->dy),
+                            .bytes = (double)(fm_tensor_bytes(&job->x) + fm_tensor_bytes(&job->dy)),
+                            .run = depthwise_run_gradient,
+                            .user = job});
 }

@@ -19,9 +19,15 @@ typedef struct fm_depthwise {
 // Whether these loops know the layouts (both the same) and the geometry.
 bool fm_depthwise_knows(const fm_depthwise *self, const fm_tensor *x, const fm_tensor *y);
 
-// dweight[c][kernel * kernel] = x correlated with dy; dbias[c] = sum of dy, NULL for none.
-void fm_depthwise_weight_gradient(const fm_depthwise *self, const fm_tensor *x, const fm_tensor *dy,
-                                  float *dweight, float *dbias, void *scratch);
+// dweight[c][kernel * kernel] = x correlated with dy; dbias[c] = sum of dy, NULL for none. The job
+// is kept by the caller: a profile may run it again.
+typedef struct fm_depthwise_gradient {
+  fm_depthwise geometry;
+  fm_tensor x, dy;
+  float *dweight, *dbias;
+  void *scratch;
+} fm_depthwise_gradient;
+void fm_depthwise_weight_gradient(fm_depthwise_gradient *job);
 size_t fm_depthwise_weight_gradient_scratch(const fm_depthwise *self, const fm_tensor *dy);
 
 #endif

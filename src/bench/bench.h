@@ -1,0 +1,46 @@
+// The speed of this machine: a training step with its loader, and a detection, timed as users have
+// them; besides, where their time goes, and how long their convolutions and matrix products take
+// alone.
+#ifndef FM_BENCH_BENCH_H
+#define FM_BENCH_BENCH_H
+
+#include <stdbool.h>
+#include <stdio.h>
+
+#include "base/status.h"
+#include "nn/profile.h"
+#include "train/config.h"
+
+typedef struct fm_bench_options {
+  const fm_config
+      *config;            // lent, as everything; train.batch_size, train.precision and augment hold
+  const char *weights;    // NULL: random ones
+  const char *data;       // a data set; NULL: drawn pictures of `size` x `size` pixels
+  int size;               // side of the drawn pictures
+  int steps;              // that are timed, behind two that warm up
+  bool profile, by_layer; // a row for each kind of work, or for each shape
+  bool bound;
+} fm_bench_options;
+
+typedef struct fm_bench_result {
+  const char *job; // "training step", "detection"
+  int pictures;    // of a step
+  int steps;
+  double median, least, data; // seconds of a step; of waiting for the loader in the median step
+  bool has_bound;
+  double bound, flops; // seconds and work of the products of a step
+  double peak_bytes;   // of the process so far
+  fm_profile *profile; // NULL without one; sums over `profile_steps`
+  int profile_steps;
+} fm_bench_result;
+
+FM_MUST_USE fm_status fm_bench_training(const fm_bench_options *options, fm_bench_result *out);
+FM_MUST_USE fm_status fm_bench_detection(const fm_bench_options *options, fm_bench_result *out);
+void fm_bench_result_release(fm_bench_result *result);
+
+// A line or two, and with `profile` its table.
+void fm_bench_print(FILE *out, const fm_bench_result *result, bool profile);
+// A JSON object; heap, NULL when out of memory.
+char *fm_bench_json(const fm_bench_options *options, const fm_bench_result *results, int count);
+
+#endif

@@ -1,0 +1,191 @@
+// Times training steps and detections.
+#include <stdlib.h>
+#include <sys/resource.h>
+
+#include "base/progress.h"
+#include "bench/bench_data.h"
+#include "detect/weights.h"
+#include "nn/optimizer.h"
+
+enum { BENCH_WARM_UP = 2, BENCH_STEPS_MAX = 1000, BENCH_PROFILE_STEPS = 2 };
+
+typedef struct bench_job {
+  const fm_bench_options *options;
+  fm_bench_data data;
+  fm_detector *detector;
+  fm_optimizer_state optimizer;
+  fm_random random;
+  size_t picture;  // detection: the next one
+  double waiting;  // seconds for the loader, of the last step
+  size_t position; // training steps so far
+} bench_job;
+
+typedef fm_status bench_step(bench_job *job);
+
+static fm_status bench_make_detector(bench_job *job, bool training) {
+  const fm_bench_options *options = job->options;
+  fm_dtype precision;
+  FM_TRY(fm_config_precision(options->config, &precision));
+  FM_TRY(fm_detector_new(
+      &job->detector,
+      &(fm_detector_options){.config = &options->config->model,
+                             .class_count = fm_dataset_class_count(job->data.dataset),
+                             .precision = precision,
+                             .training = training,
+                             .seed = (uint64_t)options->config->train.seed}));
+  if (!options->weights)
+    return FM_OK;
+  fm_weights_report report = {0};
+  FM_TRY(fm_weights_load(job->detector, options->weights, &report));
+  fm_weights_report_release(&report);
+  return FM_OK;
+}
+
+static fm_status bench_train_step(bench_job *job) {
+  const fm_train_config *train = &job->options->config->train;
+  const double begun = fm_clock();
+  fm_loader_batch batch;
+  FM_TRY_SECTION("waiting for the loader", fm_bench_data_next(&job->data, &batch));
+  job->waiting = fm_clock() - begun;
+  fm_params *params = fm_detector_params(job->detector);
+  fm_section section;
+  fm_section_begin(&section);
+  fm_params_zero_gradients(params);
+  fm_section_end_named(&section, "zeroing of gradients");
+  fm_losses losses;
+  FM_TRY(fm_detector_train(job->detector, batch.inputs, batch.count, &job->random, &losses));
+  // So small a rate that the losses stay what they are.
+  const fm_optimizer_options options = {.kind = (fm_optimizer_kind)train->optimizer,
+                                        .lr = 1e-6,
+                                        .momentum = train->momentum,
+                                        .weight_decay = train->weight_decay,
+                                        .clip_norm = train->clip_norm,
+                                        .ema = train->ema};
+  return fm_optimizer_step(&options, params, &job->optimizer);
+}
+
+// From a decoded picture to boxes.
+static fm_status bench_detect_step(bench_job *job) {
+  const size_t count = (size_t)job->options->config->train.batch_size;
+  fm_input *inputs = calloc(count, sizeof *inputs);
+  fm_detections *found = calloc(count, sizeof *found);
+  fm_status status =
+      inputs && found ? FM_OK : fm_fail(FM_ERR_MEMORY, "out of memory for %zu pictures", count);
+  for (size_t i = 0; status == FM_OK && i < count; i++) {
+    fm_image image;
+    bool owned;
+    status = fm_picture_cache_get(
+        job->data.cache, job->picture++ % fm_dataset_count(job->data.dataset), &image, &owned);
+    if (status < 0)
+      break;
+    fm_section section;
+    fm_section_begin(&section);
+    status = fm_input_make(&inputs[i], &job->options->config->model, &image, NULL, NULL, 0);
+    fm_section_end_named(&section, "resizing of pictures");
+    if (owned)
+      fm_image_release(&image);
+  }
+  if (status == FM_OK)
+    status = fm_detector_detect(job->detector, inputs, count, found);
+  for (size_t i = 0; inputs && found && i < count; i++) {
+    fm_input_release(&inputs[i]);
+    fm_detections_release(&found[i]);
+  }
+  free(inputs);
+  free(found);
+  return status;
+}
+
+static int bench_compare(const void *a, const void *b) {
+  const double left = *(const double *)a, right = *(const double *)b;
+  return (left > right) - (left < right);
+}
+
+static fm_status bench_time(bench_job *job, bench_step *step, fm_bench_result *out) {
+  double taken[BENCH_STEPS_MAX], waited[BENCH_STEPS_MAX];
+  fm_progress progress;
+  fm_progress_start(&progress, out->job, (size_t)out->steps);
+  for (int i = -BENCH_WARM_UP; i < out->steps; i++) {
+    const double begun = fm_clock();
+    FM_TRY(step(job));
+    if (i < 0)
+      continue;
+    taken[i] = fm_clock() - begun;
+    waited[i] = job->waiting;
+    fm_progress_step(&progress, (size_t)i + 1, "%.1f ms", taken[i] * 1e3);
+  }
+  fm_progress_end(&progress);
+  qsort(taken, (size_t)out->steps, sizeof *taken, bench_compare);
+  qsort(waited, (size_t)out->steps, sizeof *waited, bench_compare);
+  out->median = taken[out->steps / 2];
+  out->least = taken[0];
+  out->data = waited[out->steps / 2];
+  return FM_OK;
+}
+
+static fm_status bench_profile(bench_job *job, bench_step *step, fm_bench_result *out) {
+  const fm_bench_options *options = job->options;
+  if (!options->profile && !options->bound)
+    return FM_OK;
+  FM_TRY(fm_profile_new(&out->profile, options->by_layer));
+  out->profile_steps = BENCH_PROFILE_STEPS;
+  fm_profile_use(out->profile);
+  fm_status status = FM_OK;
+  for (int i = 0; status >= 0 && i < BENCH_PROFILE_STEPS; i++) {
+    fm_section section;
+    fm_section_begin(&section);
+    status = step(job);
+    fm_section_end_named(&section, "the rest");
+  }
+  fm_profile_use(NULL);
+  FM_TRY(status);
+  if (!options->bound)
+    return FM_OK;
+  FM_TRY(fm_profile_bound(out->profile, &out->bound, &out->flops));
+  out->bound /= BENCH_PROFILE_STEPS;
+  out->flops /= BENCH_PROFILE_STEPS;
+  out->has_bound = true;
+  return FM_OK;
+}
+
+static fm_status bench_run(bench_job *job, bench_step *step, bool training, fm_bench_result *out) {
+  const fm_bench_options *options = job->options;
+  FM_TRY(fm_bench_data_open(&job->data, options));
+  if (training)
+    FM_TRY(fm_bench_data_load(&job->data, options));
+  FM_TRY(bench_make_detector(job, training));
+  job->random = fm_random_make((uint64_t)options->config->train.seed, 0, 0);
+  FM_TRY(bench_time(job, step, out));
+  struct rusage usage;
+  if (getrusage(RUSAGE_SELF, &usage) == 0)
+    out->peak_bytes = (double)usage.ru_maxrss * 1024;
+  return bench_profile(job, step, out);
+}
+
+static fm_status bench_job_run(const fm_bench_options *options, bench_step *step, bool training,
+                               fm_bench_result *out) {
+  bench_job job = {.options = options};
+  *out = (fm_bench_result){.job = training ? "training step" : "detection",
+                           .pictures = options->config->train.batch_size,
+                           .steps = options->steps};
+  FM_ASSERT(options->steps >= 1 && options->steps <= BENCH_STEPS_MAX);
+  const fm_status status = bench_run(&job, step, training, out);
+  fm_detector_free(job.detector);
+  fm_bench_data_release(&job.data);
+  if (status < 0)
+    fm_bench_result_release(out);
+  return status;
+}
+
+fm_status fm_bench_training(const fm_bench_options *options, fm_bench_result *out) {
+  return bench_job_run(options, bench_train_step, true, out);
+}
+
+fm_status fm_bench_detection(const fm_bench_options *options, fm_bench_result *out) {
+  return bench_job_run(options, bench_detect_step, false, out);
+}
+
+void fm_bench_result_release(fm_bench_result *result) {
+  fm_profile_free(result->profile);
+  result->profile = NULL;
+}

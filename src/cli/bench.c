@@ -1,0 +1,110 @@
+// facemask bench: the speed of this machine.
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "bench/bench.h"
+#include "cli/verb.h"
+#include "train/config.h"
+
+static const fm_cli_option bench_options[] = {
+    {"--size", "PX", "side of the drawn pictures and of what the network sees (default 480)"},
+    {"--batch", "N",
+     "pictures of a training step (default: train.batch_size) and of a detection "
+     "(default 1)"},
+    {"--steps", "N", "how many are timed (default 10)"},
+    {"--data", "DATA", "measure on these pictures, in the sizes of the configuration"},
+    {"--weights", "FILE", "of the model (default: random ones)"},
+    {"--only", "train|detect", "one of the two jobs"},
+    {"--profile", NULL, "a table of where the time goes"},
+    {"--layers", NULL, "the table has a row for each shape"},
+    {"--bound", NULL, "time the convolutions and matrix products alone, too"},
+    {NULL, NULL, NULL},
+};
+
+enum { BENCH_JOBS = 2 };
+
+static fm_status bench_load_config(const fm_cli *cli, fm_config *config, int *size) {
+  const char *assignments[FM_CLI_VALUES_MAX + 3];
+  char sides[2][64], precision[64];
+  int count = 0;
+  FM_TRY(fm_cli_int(cli, "--size", 480, 32, 4096, size));
+  if (!fm_cli_value(cli, "--data")) {
+    snprintf(sides[0], sizeof sides[0], "model.min_size=%d", *size);
+    snprintf(sides[1], sizeof sides[1], "model.max_size=%d", *size);
+    assignments[count++] = sides[0];
+    assignments[count++] = sides[1];
+  }
+  count += fm_cli_values(cli, "--set", assignments + count, FM_CLI_VALUES_MAX);
+  if (fm_cli_value(cli, "--precision")) {
+    snprintf(precision, sizeof precision, "train.precision=%s", fm_cli_value(cli, "--precision"));
+    assignments[count++] = precision;
+  }
+  return fm_config_load(config, fm_cli_value(cli, "--config"), assignments, count, NULL);
+}
+
+static fm_status bench_choose(const fm_cli *cli, bool jobs[BENCH_JOBS]) {
+  const char *only = fm_cli_value(cli, "--only");
+  jobs[0] = !only || strcmp(only, "train") == 0;
+  jobs[1] = !only || strcmp(only, "detect") == 0;
+  return jobs[0] || jobs[1] ? FM_OK : fm_fail(FM_ERR_ARGUMENT, "--only %s: train or detect", only);
+}
+
+static fm_status bench_jobs(const fm_cli *cli, fm_bench_options *options, fm_config *config,
+                            fm_bench_result *results, int *count) {
+  bool jobs[BENCH_JOBS];
+  int batch;
+  FM_TRY(bench_choose(cli, jobs));
+  FM_TRY(fm_cli_int(cli, "--batch", 0, 1, 256, &batch));
+  for (int i = 0; i < BENCH_JOBS; i++) {
+    if (!jobs[i])
+      continue;
+    if (batch > 0 || i > 0)
+      config->train.batch_size = batch > 0 ? batch : 1;
+    FM_TRY(i ? fm_bench_detection(options, &results[*count])
+             : fm_bench_training(options, &results[*count]));
+    ++*count;
+    if (!cli->json)
+      fm_bench_print(stdout, &results[*count - 1], options->profile);
+    fflush(stdout);
+  }
+  if (!cli->json)
+    return FM_OK;
+  char *text = fm_bench_json(options, results, *count);
+  FM_CHECK_ALLOC(text);
+  puts(text);
+  free(text);
+  return FM_OK;
+}
+
+static fm_status bench_run(const fm_cli *cli) {
+  fm_config *config = malloc(sizeof *config);
+  FM_CHECK_ALLOC(config);
+  fm_bench_options options = {.config = config,
+                              .weights = fm_cli_value(cli, "--weights"),
+                              .data = fm_cli_value(cli, "--data"),
+                              .by_layer = fm_cli_value(cli, "--layers") != NULL,
+                              .bound = fm_cli_value(cli, "--bound") != NULL};
+  options.profile = options.by_layer || fm_cli_value(cli, "--profile") != NULL;
+  fm_bench_result results[BENCH_JOBS];
+  int count = 0;
+  fm_status status = bench_load_config(cli, config, &options.size);
+  if (status >= 0)
+    status = fm_cli_int(cli, "--steps", 10, 1, 1000, &options.steps);
+  if (status >= 0)
+    status = bench_jobs(cli, &options, config, results, &count);
+  for (int i = 0; i < count; i++)
+    fm_bench_result_release(&results[i]);
+  free(config);
+  return status;
+}
+
+const fm_verb fm_verb_bench = {
+    .name = "bench",
+    .usage = "[options]",
+    .summary = "how long a training step and a detection take here, and where their time goes",
+    .options = bench_options,
+    .runs_model = true,
+    .positional_max = 0,
+    .run = bench_run,
+};

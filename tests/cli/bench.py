@@ -1,0 +1,47 @@
+#!/usr/bin/python3
+"""The verb bench: its words, its figures and what they add up to.
+
+    bench.py FACEMASK"""
+
+import json
+import subprocess
+import sys
+
+FACEMASK = sys.argv[1]
+SMALL = ["--set", "model.arch=fasterrcnn_mobilenet_v3_large_320_fpn", "--size", "96", "--steps", "2", "--batch", "2",
+         "--set", "model.box_batch_size_per_image=32", "--precision", "fp32", "--quiet"]
+failures = 0
+
+
+def check(condition, text):
+    global failures
+    failures += not condition
+    print(("ok      " if condition else "FAILED  ") + text, flush=True)
+
+
+def run(*words):
+    return subprocess.run([FACEMASK, "bench", *words], capture_output=True, text=True)
+
+
+done = run(*SMALL, "--json", "--profile", "--bound")
+check(done.returncode == 0, f"bench ends with 0: {done.stderr.strip()[-200:]}")
+found = json.loads(done.stdout)
+check(found["arch"] == "fasterrcnn_mobilenet_v3_large_320_fpn" and found["min_size"] == 96, "the JSON says what was measured")
+for job in ("training", "detection"):
+    figures = found[job]
+    rows = figures["profile"]
+    spent = sum(row["ms"] for row in rows)
+    check(figures["pictures"] == 2 and 0 < figures["least_ms"] <= figures["ms"], f"{job}: a least and a median time")
+    check(0 < figures["bound_ms"] < 2 * spent, f"{job}: the products alone take no longer than everything, but for noise")
+    gflop = sum(row["gflop"] for row in rows)
+    check(abs(gflop - figures["bound_gflop"]) < 1e-3 * gflop, f"{job}: the bound does the work of the step")
+    check(abs(figures["ratio"] - figures["ms"] / figures["bound_ms"]) < 1e-2 * figures["ratio"], f"{job}: the ratio is theirs")
+kinds = [row["work"] for row in found["training"]["profile"]]
+for kind in ("backward weights", "depthwise 5x5", "optimiser", "roi_align backward", "waiting for the loader"):
+    check(any(kind in name for name in kinds), f"the profile of training has a row for {kind}")
+done = run(*SMALL, "--only", "detect", "--layers")
+check(done.returncode == 0 and "x 3 x 96 x 96 to" in done.stdout and "training" not in done.stdout, "--layers has a row a shape")
+for words, expected in ((["--only", "sleep"], "train or detect"), (["--size", "3"], "--size"), (["--data", "/nowhere"], "/nowhere")):
+    done = run(*words)
+    check(done.returncode in (1, 2) and expected in done.stderr, f"{' '.join(words)} is refused: {done.stderr.strip()!r}")
+sys.exit(failures > 0)
