@@ -112,7 +112,7 @@ static void convolve_enter(const convolve *self, int y) {
   convolve_load(self, self->source, y);
   convolve_tap taps[FM_CONVOLVE_SIZE_MAX];
   for (int i = 0; i < self->size; i++)
-    taps[i] = (convolve_tap){self->source + 3 * i, self->across[i], 0, i};
+    taps[i] = (convolve_tap){self->source + 3 * (size_t)i, self->across[i], 0, i};
   convolve_sum(line, self->row_size, taps, (size_t)self->size);
 }
 

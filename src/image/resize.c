@@ -65,6 +65,7 @@ FM_KERNEL static void resize_gather_row(float *row, const uint8_t *from, size_t 
 }
 
 typedef float resize_pixel __attribute__((vector_size(16))); // R, G, B, and one to spare
+typedef int32_t resize_bytes __attribute__((vector_size(16)));
 
 // `width` pixels from a row in float, which has one readable float behind its end.
 FM_KERNEL static void resize_across_row(uint8_t *target, const float *row,
@@ -73,13 +74,15 @@ FM_KERNEL static void resize_across_row(uint8_t *target, const float *row,
     const float *weights = filter->weights + (size_t)x * (size_t)filter->taps;
     const float *from = row + (size_t)filter->first[x] * 3;
     resize_pixel sum = {0.5f, 0.5f, 0.5f, 0.5f};
-    for (int tap = 0; tap < filter->taps; tap++) {
+    for (size_t tap = 0; tap < (size_t)filter->taps; tap++) {
       resize_pixel pixel;
       memcpy(&pixel, from + 3 * tap, sizeof pixel);
       sum += weights[tap] * pixel;
     }
+    // At most 255.5 and a rounding: the weights are positive and sum to 1.
+    const resize_bytes bytes = __builtin_convertvector(sum, resize_bytes);
     for (int c = 0; c < 3; c++)
-      target[3 * x + c] = (uint8_t)(sum[c] < 255 ? sum[c] : 255);
+      target[3 * x + c] = (uint8_t)bytes[c];
   }
 }
 

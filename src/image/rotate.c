@@ -33,16 +33,14 @@ typedef int32_t rotate_lanes __attribute__((vector_size(16))); // R, G, B and on
 
 // Two neighbours of a row, weighted. Reads two bytes more than they have.
 static inline rotate_lanes rotate_pair(const uint8_t *from, int left, int right) {
-  enum { NONE = 15 }; // a byte that is 0
   uint64_t eight;
   memcpy(&eight, from, sizeof eight);
-  const rotate_bytes bytes = (rotate_bytes)(rotate_halves){eight, 0};
-  const rotate_bytes first = {0, NONE, NONE, NONE, 1,    NONE, NONE, NONE,
-                              2, NONE, NONE, NONE, NONE, NONE, NONE, NONE};
-  const rotate_bytes second = {3, NONE, NONE, NONE, 4,    NONE, NONE, NONE,
-                               5, NONE, NONE, NONE, NONE, NONE, NONE, NONE};
-  return (rotate_lanes)__builtin_shuffle(bytes, first) * left +
-         (rotate_lanes)__builtin_shuffle(bytes, second) * right;
+  const rotate_bytes bytes = (rotate_bytes)(rotate_halves){eight, 0}; // byte 15 is 0
+  const rotate_bytes first = __builtin_shufflevector(bytes, bytes, 0, 15, 15, 15, 1, 15, 15, 15, 2,
+                                                     15, 15, 15, 15, 15, 15, 15);
+  const rotate_bytes second = __builtin_shufflevector(bytes, bytes, 3, 15, 15, 15, 4, 15, 15, 15, 5,
+                                                      15, 15, 15, 15, 15, 15, 15);
+  return (rotate_lanes)first * left + (rotate_lanes)second * right;
 }
 
 static inline void rotate_store(uint8_t *to, rotate_lanes sum) {

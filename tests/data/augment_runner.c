@@ -3,6 +3,7 @@
 //   augment_runner list TEXT SEED   the list TEXT on a picture and its boxes
 //   augment_runner convolve         a kernel on a picture
 //   augment_runner motion           kernels of motion blur
+//   augment_runner table            the table of docs/augmentation.md; needs no input
 // A picture is a line "WIDTH HEIGHT BOXES" followed by the pixels and by BOXES times four floats
 // and an int32; a kernel a line "SIZE" followed by floats; a motion a line "SIZE X1 Y1 X2 Y2". All
 // come in any number until the end.
@@ -10,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "augment_table.h"
 #include "data/augment/augment.h"
 #include "data/augment/motion_blur.h"
 #include "image/convolve.h"
@@ -95,7 +97,9 @@ int main(int argc, char **argv) {
     runner_convolve();
   else if (argc == 2 && strcmp(argv[1], "motion") == 0)
     runner_motion();
+  else if (argc == 2 && strcmp(argv[1], "table") == 0)
+    augment_table_write(stdout);
   else
-    runner_die("usage: augment_runner list TEXT SEED | convolve | motion");
+    runner_die("usage: augment_runner list TEXT SEED | convolve | motion | table");
   return 0;
 }

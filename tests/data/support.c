@@ -56,3 +56,9 @@ char *support_shared(const char *name) {
   free(path);
   return NULL;
 }
+
+char *support_source(const char *name) {
+  char *path = fm_path_join(SUPPORT_SOURCE, name);
+  support_require(path != NULL, "joining a path");
+  return path;
+}

@@ -14,5 +14,7 @@ void support_write_text(const char *folder, const char *name, const char *text);
 // The path of shared data ("kaggle-train", "../golden/explore_853.json"): below $FACEMASK_DATA, or
 // ../shared/data beside the repository. Heap; NULL when it is not there.
 char *support_shared(const char *name);
+// The path of a file of the repository. Heap.
+char *support_source(const char *name);
 
 #endif

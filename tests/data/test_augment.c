@@ -3,12 +3,16 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
 
+#include "augment_table.h"
+#include "base/file.h"
 #include "data/augment/augment.h"
+#include "support.h"
 
 static fm_augment *parse(const char *text) {
   fm_augment *augment;
@@ -243,6 +247,23 @@ static void presets_are_lists_that_can_be_read(void **state) {
   assert_non_null(strstr(fm_error_message(), "strong"));
 }
 
+// Every row of the table as the code has it, and every name.
+static void the_documentation_has_every_parameter(void **state) {
+  (void)state;
+  char *path = support_source("docs/augmentation.md"), *table = NULL;
+  fm_bytes page;
+  size_t size;
+  assert_int_equal(fm_file_read(&page, path, 1 << 20), FM_OK);
+  FILE *stream = open_memstream(&table, &size);
+  augment_table_write(stream);
+  fclose(stream);
+  if (!strstr((const char *)page.data, table))
+    fail_msg("the table of %s is not what augment_runner table writes", path);
+  free(table);
+  free(page.data);
+  free(path);
+}
+
 static void mistakes_are_named(void **state) {
   (void)state;
   refuses("[\"horizontal_flop\"]", "horizontal_flip");
@@ -268,6 +289,7 @@ int main(void) {
       cmocka_unit_test(one_of_chooses_by_weight_and_forces_its_choice),
       cmocka_unit_test(sizes_of_kernels_are_odd),
       cmocka_unit_test(presets_are_lists_that_can_be_read),
+      cmocka_unit_test(the_documentation_has_every_parameter),
       cmocka_unit_test(mistakes_are_named),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -249,8 +249,9 @@ static void a_hidden_face_loses_its_box_and_no_other(void **state) {
       double area =
           (double)(object->box.x2 - object->box.x1) * (double)(object->box.y2 - object->box.y1);
       double seen = count_pixels(&picture.image, &object->box, object->label) / area;
-      bool kept = next < picture.object_count &&
-                  memcmp(&picture.objects[next], object, sizeof *object) == 0;
+      const fm_object *kept_one = &picture.objects[next];
+      bool kept = next < picture.object_count && kept_one->label == object->label &&
+                  kept_one->box.x1 == object->box.x1 && kept_one->box.y1 == object->box.y1;
       next += kept;
       lost += !kept;
       if (seen < 0.4 || seen > 0.6) // a grid of points tells no finer

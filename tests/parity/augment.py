@@ -1,9 +1,6 @@
 """The notebook's transforms against Albumentations 1.1, on the same pictures, boxes and parameters.
 
 usage: augment.py AUGMENT_RUNNER        (the executable of tests/data/augment_runner.c)
-
-Needs albumentations==1.1.0, which wants numpy<2 and opencv-python-headless<5; the interpreter that
-has them may be named by FACEMASK_PARITY_PYTHON.
 """
 import io
 import json
@@ -17,9 +14,6 @@ try:
     import cv2
     import numpy as np
 except ImportError as missing:
-    other = os.environ.pop("FACEMASK_PARITY_PYTHON", None)
-    if other:
-        os.execv(other, [other, *sys.argv])
     print(f"skipped: {missing}")
     sys.exit(77)
 
