@@ -297,8 +297,9 @@ static fm_status dataset_add_sample(fm_dataset *dataset, const dataset_item *ite
     FM_TRY(dataset_check_object(dataset, item, i, &sample->objects[sample->object_count], &keep));
     if (!keep)
       continue;
-    const fm_box *box = &sample->objects[sample->object_count++].box;
-    sample->clipped_count += memcmp(box, &voc->objects[i].box, sizeof *box) != 0;
+    const fm_box *box = &sample->objects[sample->object_count++].box, *read = &voc->objects[i].box;
+    sample->clipped_count +=
+        box->x1 != read->x1 || box->y1 != read->y1 || box->x2 != read->x2 || box->y2 != read->y2;
   }
   return FM_OK;
 }

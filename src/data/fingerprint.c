@@ -14,7 +14,7 @@ static float fingerprint_grey(const uint8_t *pixel) {
 static void fingerprint_add_row(float *fields, const uint8_t *pixels, int width, float weight) {
   const float scale = (float)FM_FINGERPRINT_SIDE / (float)width;
   for (int x = 0; x < width; x++) {
-    const float grey = weight * fingerprint_grey(pixels + 3 * x);
+    const float grey = weight * fingerprint_grey(pixels + 3 * (size_t)x);
     const float from = (float)x * scale, to = (float)(x + 1) * scale;
     for (int field = (int)from; field < FM_FINGERPRINT_SIDE && (float)field < to; field++)
       fields[field] += grey * (fminf(to, (float)(field + 1)) - fmaxf(from, (float)field));
@@ -34,8 +34,9 @@ void fm_fingerprint_take(fm_fingerprint *out, const fm_image *image) {
   for (int y = 0; y < image->height; y++) {
     const float from = (float)y * scale, to = (float)(y + 1) * scale;
     for (int field = (int)from; field < FM_FINGERPRINT_SIDE && (float)field < to; field++)
-      fingerprint_add_row(fields + field * FM_FINGERPRINT_SIDE, image->pixels + (size_t)y * stride,
-                          image->width, fminf(to, (float)(field + 1)) - fmaxf(from, (float)field));
+      fingerprint_add_row(fields + (size_t)field * FM_FINGERPRINT_SIDE,
+                          image->pixels + (size_t)y * stride, image->width,
+                          fminf(to, (float)(field + 1)) - fmaxf(from, (float)field));
   }
   for (int i = 0; i < FM_FINGERPRINT_FIELDS; i++)
     out->grey[i] = (uint8_t)fminf(rintf(fields[i]), 255);

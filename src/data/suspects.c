@@ -21,8 +21,8 @@ static fm_status suspects_add(fm_suspects *out, fm_suspect suspect) {
 }
 
 static double suspects_overlap(const fm_box *a, const fm_box *b) {
-  const double width = fmin(a->x2, b->x2) - fmax(a->x1, b->x1);
-  const double height = fmin(a->y2, b->y2) - fmax(a->y1, b->y1);
+  const double width = fminf(a->x2, b->x2) - fmaxf(a->x1, b->x1);
+  const double height = fminf(a->y2, b->y2) - fmaxf(a->y1, b->y1);
   if (width <= 0 || height <= 0)
     return 0;
   const double both = width * height;
