@@ -1,4 +1,5 @@
-"""Runs Meson's tests and counts every one: the cases of the cmocka programs, and each other program as one test.
+"""Runs Meson's tests and counts every one: the cases of the cmocka programs, the checks that a script prints ("ok      what",
+"FAILED  what"), and each other program as one test.
 
 usage: run_tests.py BUILD [words for `meson test`]
 
@@ -10,30 +11,31 @@ import subprocess
 import sys
 from pathlib import Path
 
-CASE = re.compile(r"^\[\s+(OK|FAILED|SKIPPED)\s+\] (\S.*)$", re.MULTILINE)
-RAN = re.compile(r"^\[==========\].*Running \d+ test", re.MULTILINE)
-TOTAL = re.compile(r"^\[\s+(?:PASSED|FAILED|SKIPPED)\s+\].*test\(s\)")
+CMOCKA = re.compile(r"^\[\s+(OK|FAILED|SKIPPED)\s+\] (\S.*)$", re.MULTILINE)
+SCRIPT = re.compile(r"^(ok      |FAILED  )(\S.*)$", re.MULTILINE)
+OUTCOMES = {"OK": "passed", "ok": "passed", "FAILED": "failed", "SKIPPED": "skipped"}
 
 
 def cases(test):
     """(name, outcome) of each case. A program that ended badly has failed, whatever its cases say."""
     output = test.get("stdout", "") + "\n" + test.get("stderr", "")
     bad = test["result"] in ("FAIL", "ERROR", "TIMEOUT", "INTERRUPT")
-    if not RAN.search(output):
-        outcome = "failed" if bad else "skipped" if test["result"] == "SKIP" else "passed"
-        return [(test["name"], outcome)]
-    found = {}
-    for word, name in CASE.findall(output):
-        if "test(s)" not in word + name:
-            found.setdefault(name.split(",")[0].strip(), {"OK": "passed", "FAILED": "failed", "SKIPPED": "skipped"}[word])
-    if bad and "failed" not in found.values():
-        found["its end: " + test["result"]] = "failed"
-    return [(f"{test['name']}: {name}", outcome) for name, outcome in found.items()]
+    if "[==========]" in output:
+        # Each case once: cmocka lists the failed ones again, and totals look like cases.
+        named = {name.split(",")[0].strip(): word for word, name in reversed(CMOCKA.findall(output))}
+        found = [(name, OUTCOMES[word]) for name, word in named.items() if "test(s)" not in name]
+    else:
+        found = [(name, OUTCOMES[word.strip()]) for word, name in SCRIPT.findall(output)]
+    if bad and not any(outcome == "failed" for _, outcome in found):
+        found.append(("its end: " + test["result"], "failed"))
+    if not found:
+        return [(test["name"], "skipped" if test["result"] == "SKIP" else "passed")]
+    return [(f"{test['name']}: {name}", outcome) for name, outcome in found]
 
 
-def reason(test):
+def reasons(test):
     lines = (test.get("stdout", "") + "\n" + test.get("stderr", "")).splitlines()
-    return next((line.strip() for line in lines if line.strip().startswith("skipped:")), "")
+    return [line for line in lines if line.startswith("skipped:")]
 
 
 def main():
@@ -51,7 +53,9 @@ def main():
         for name, outcome in cases(test):
             counts[outcome] += 1
             if outcome != "passed":
-                print(f"{outcome}: {name} {reason(test) if outcome == 'skipped' else ''}".rstrip())
+                print(f"{outcome}: {name}")
+        for line in reasons(test):
+            print(f"{test['name']}: {line}")
     if status != 0 and counts["failed"] == 0:
         counts["failed"] = 1
     print(", ".join(f"{count} {word}" for word, count in counts.items()))
