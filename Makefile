@@ -2,6 +2,7 @@
 BUILD ?= build
 ASAN ?= build-asan
 PREFIX ?= /usr/local
+DATA ?=
 NINJA = ninja -C $(BUILD)
 PYTHON = tools/python
 SOURCES = $(shell git ls-files '*.c' '*.h')
@@ -21,6 +22,10 @@ $(ASAN)/build.ninja:
 
 packages-%:
 	@tools/install-packages $*
+
+demo: packages-build ## explore, train, measure and detect on drawn pictures (or DATA=...), results in demo/
+	@$(MAKE) --no-print-directory all
+	@tools/demo $(BUILD)/facemask "$(DATA)"
 
 test: packages-test ## build and run every test
 	@$(MAKE) --no-print-directory all
@@ -51,4 +56,4 @@ install: all ## install into PREFIX, /usr/local
 clean: ## remove what building and the demo made
 	rm -rf $(BUILD) $(ASAN) demo
 
-.PHONY: all help test parity asan format check-format lint install clean
+.PHONY: all help demo test parity asan format check-format lint install clean
