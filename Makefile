@@ -35,6 +35,10 @@ parity: packages-test ## the comparisons with other implementations in full leng
 	@$(MAKE) --no-print-directory all
 	@$(PYTHON) tools/run_tests.py $(BUILD) --suite parity --setup full
 
+bench: packages-bench ## how fast this machine trains and detects
+	@$(MAKE) --no-print-directory all
+	@$(BUILD)/facemask bench
+
 asan: packages-test $(ASAN)/build.ninja ## build and run the tests with the address and undefined behaviour sanitizers
 	@ninja -C $(ASAN)
 	@$(PYTHON) tools/run_tests.py $(ASAN) --no-suite parity
@@ -56,4 +60,4 @@ install: all ## install into PREFIX, /usr/local
 clean: ## remove what building and the demo made
 	rm -rf $(BUILD) $(ASAN) demo
 
-.PHONY: all help demo test parity asan format check-format lint install clean
+.PHONY: all help demo test parity bench asan format check-format lint install clean
