@@ -248,9 +248,12 @@ static fm_status weights_load_file(weights_match *match, const fm_safetensors *f
   FM_TRY(weights_list_missing(match, report));
   // All shapes before anything is set, so that a file that does not fit changes nothing.
   FM_TRY(weights_check_shapes(match, report));
-  for (int id = 0; id < count; id++)
-    if (match->tensors[id])
-      FM_TRY(weights_set(match, id));
+  for (int id = 0; id < count; id++) {
+    if (!match->tensors[id])
+      continue;
+    FM_TRY(weights_set(match, id));
+    report->taken_count += !weights_ends_with(match->tensors[id]->name, WEIGHTS_TRACKED);
+  }
   return FM_OK;
 }
 
@@ -271,6 +274,49 @@ void fm_weights_report_release(fm_weights_report *report) {
   free(report->missing);
   free(report->superfluous);
   *report = (fm_weights_report){0};
+}
+
+// How many of the names, one a line, begin with `part`.
+static size_t weights_count_in(const char *names, const char *part) {
+  const size_t length = strlen(part);
+  size_t count = 0;
+  for (const char *at = names; *at; at += strcspn(at, "\n"), at += *at == '\n')
+    count += strncmp(at, part, length) == 0;
+  return count;
+}
+
+static void weights_describe_missing(FILE *out, const fm_weights_report *report) {
+  static const char *const parts[] = {"backbone.body.", "backbone.fpn.", "rpn.", "roi_heads."};
+  const char *comma = "; ";
+  for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
+    const size_t count = weights_count_in(report->missing, parts[i]);
+    if (count == 0)
+      continue;
+    fprintf(out, "%s%zu of %.*s", comma, count, (int)strlen(parts[i]) - 1, parts[i]);
+    comma = ", ";
+  }
+  if (report->predictor_replaced)
+    fprintf(out, "%sthe box predictor (another number of classes)", comma);
+  fputs(" keep their random values", out);
+}
+
+char *fm_weights_report_describe(const fm_weights_report *report) {
+  char *text = NULL;
+  size_t bytes;
+  FILE *out = open_memstream(&text, &bytes);
+  if (!out)
+    return NULL;
+  fprintf(out, "%zu tensors taken", report->taken_count);
+  if (report->missing_count > 0 || report->predictor_replaced)
+    weights_describe_missing(out, report);
+  if (report->superfluous_count > 0)
+    fprintf(out, "; not used: %zu (%.*s%s)", report->superfluous_count,
+            (int)strcspn(report->superfluous, "\n"), report->superfluous,
+            report->superfluous_count > 1 ? ", ..." : "");
+  if (fclose(out) == 0)
+    return text;
+  free(text);
+  return NULL;
 }
 
 // --- saving

@@ -29,12 +29,15 @@ FM_MUST_USE fm_status fm_weights_write(const char *path, const fm_st_tensor *ten
 // name a line.
 typedef struct fm_weights_report {
   char *missing, *superfluous;
-  size_t missing_count, superfluous_count;
+  size_t taken_count, missing_count, superfluous_count; // num_batches_tracked is in none of them
   bool predictor_replaced;
 } fm_weights_report;
 FM_MUST_USE fm_status fm_weights_load(fm_detector *detector, const char *path,
                                       fm_weights_report *report);
 void fm_weights_report_release(fm_weights_report *report);
+// The report in a line for people: "270 tensors taken; 16 of backbone.fpn, 6 of rpn keep their
+// random values; not used: 2 (_fc.weight, ...)". Heap; NULL when out of memory.
+char *fm_weights_report_describe(const fm_weights_report *report);
 
 // average: write the moving average of the weights (moment slot 2) instead of the weights.
 FM_MUST_USE fm_status fm_weights_save(fm_detector *detector, const char *path,

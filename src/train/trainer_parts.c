@@ -95,20 +95,14 @@ static fm_status trainer_parts_make_loaders(fm_trainer_parts *self) {
   return fm_loader_new(&self->valid_loader, &loading);
 }
 
-static void trainer_parts_say_list(const char *what, size_t count, const char *names) {
-  if (count > 0)
-    fm_say("%zu tensors of the start weights are %s: %.400s", count, what, names);
-}
-
 static fm_status trainer_parts_load_weights(fm_trainer_parts *self) {
   fm_weights_report report = {0};
   FM_TRY(fm_weights_load(self->detector, self->options->weights, &report));
-  trainer_parts_say_list("missing and keep their random values", report.missing_count,
-                         report.missing);
-  trainer_parts_say_list("superfluous", report.superfluous_count, report.superfluous);
-  if (report.predictor_replaced)
-    fm_say("the box predictor starts anew: the number of classes differs");
+  char *text = fm_weights_report_describe(&report);
   fm_weights_report_release(&report);
+  FM_CHECK_ALLOC(text);
+  fm_say("%s: %s", self->options->weights, text);
+  free(text);
   return FM_OK;
 }
 

@@ -225,6 +225,7 @@ static void a_foreign_file_loads_by_name_and_the_rest_is_listed(void **state) {
   assert_int_equal(report.superfluous_count, 1);
   assert_string_equal(report.superfluous, "classifier.0.weight");
   assert_int_equal(report.missing_count, fm_params_count(detector.params) - 1);
+  assert_int_equal(report.taken_count, 1);
   assert_non_null(strstr(report.missing, "\nrpn.head.conv.0.0.weight\n"));
   assert_null(strstr(report.missing, FC7));
   float *bias = values_of(&detector, FC7);
@@ -232,6 +233,28 @@ static void a_foreign_file_loads_by_name_and_the_rest_is_listed(void **state) {
   free(bias);
   fm_weights_report_release(&report);
   detector_release(&detector);
+}
+
+static void assert_described(const char *expected, const fm_weights_report *report) {
+  char *text = fm_weights_report_describe(report);
+  assert_string_equal(text, expected);
+  free(text);
+}
+
+static void a_report_is_said_in_a_line(void **state) {
+  (void)state;
+  char missing[] = "backbone.fpn.a\nbackbone.fpn.b\nrpn.head.c", superfluous[] = "fc.w\nfc.b";
+  fm_weights_report report = {.missing = missing, .superfluous = superfluous, .taken_count = 7};
+  assert_described("7 tensors taken", &report);
+  report.missing_count = 3;
+  assert_described("7 tensors taken; 2 of backbone.fpn, 1 of rpn keep their random values",
+                   &report);
+  report.predictor_replaced = true;
+  report.superfluous_count = 2;
+  assert_described(
+      "7 tensors taken; 2 of backbone.fpn, 1 of rpn, the box predictor (another number "
+      "of classes) keep their random values; not used: 2 (fc.w, ...)",
+      &report);
 }
 
 static void names_of_older_torchvision_are_known(void **state) {
@@ -367,6 +390,7 @@ int main(void) {
       cmocka_unit_test(the_average_is_saved_of_all_that_has_one),
       cmocka_unit_test(another_number_of_classes_leaves_the_predictor_at_its_start),
       cmocka_unit_test(a_foreign_file_loads_by_name_and_the_rest_is_listed),
+      cmocka_unit_test(a_report_is_said_in_a_line),
       cmocka_unit_test(names_of_older_torchvision_are_known),
       cmocka_unit_test(another_shape_is_refused_with_both_named),
       cmocka_unit_test(files_of_nothing_or_nonsense_are_refused),
