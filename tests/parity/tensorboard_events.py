@@ -1,11 +1,13 @@
 """Event files as TensorBoard itself reads them: scalars, pictures, texts and hyper-parameters, and a file that was cut
 back and went on.
 
-usage: tensorboard_events.py EVENT_RUNNER
+usage: tensorboard_events.py EVENT_RUNNER [FACEMASK]
 
-EVENT_RUNNER is the program of tests/format/event_runner.c. Needs the package tensorboard."""
+EVENT_RUNNER is the program of tests/format/event_runner.c. With FACEMASK a small training is killed and resumed, and its event
+files are compared with steps.jsonl and metrics.csv. Needs the package tensorboard."""
 
 import argparse
+import csv
 import io
 import json
 import os
@@ -124,6 +126,24 @@ def check_scalars(runner, root, chance):
     check(len(list(folder.iterdir())) == 1, "one file a writer")
 
 
+def session_groups(server, hparams):
+    """The rows of the page of hyper-parameters."""
+    columns = [{"hparam": name, "order": "ORDER_UNSPECIFIED", "includeInResult": True} for name in hparams]
+    question = {
+        "experimentName": "",
+        "allowedStatuses": ["STATUS_UNKNOWN", "STATUS_SUCCESS", "STATUS_FAILURE", "STATUS_RUNNING"],
+        "colParams": columns + [{"metric": {"tag": "mAP", "group": ""}}],
+        "startIndex": 0,
+        "sliceSize": 100,
+    }
+    for _ in range(60):  # it loads in the background
+        groups = server.get("plugin/hparams/session_groups", question)["sessionGroups"]
+        if groups:
+            return groups
+        time.sleep(0.5)
+    return []
+
+
 def check_server(root):
     server = Server(root / "written")
     scalars = server.get("plugin/scalars/tags")["fold_1_valid"]
@@ -142,18 +162,7 @@ def check_server(root):
     types = {info["name"]: info["type"] for info in experiment["hparamInfos"]}
     wanted = {"train.optimizer": "DATA_TYPE_STRING", "train.lr": "DATA_TYPE_FLOAT64", "train.shuffle": "DATA_TYPE_BOOL"}
     check(types == wanted, "the server knows the hyper-parameters' types")
-    columns = {"hparams": [{"hparam": name} for name in wanted]}
-    groups = server.get(
-        "plugin/hparams/session_groups",
-        {
-            "experimentName": "",
-            "allowedStatuses": ["STATUS_UNKNOWN", "STATUS_SUCCESS", "STATUS_FAILURE", "STATUS_RUNNING"],
-            "colParams": [{**column, "order": "ORDER_UNSPECIFIED", "includeInResult": True} for column in columns["hparams"]]
-            + [{"metric": {"tag": "mAP", "group": ""}}],
-            "startIndex": 0,
-            "sliceSize": 100,
-        },
-    )["sessionGroups"]
+    groups = session_groups(server, list(wanted))
     check(len(groups) == 1 and groups[0]["name"] == "fold_1", "one row of hyper-parameters")
     check(
         groups[0]["hparams"] == {"train.optimizer": "sgd", "train.lr": 0.005, "train.shuffle": True},
@@ -165,13 +174,91 @@ def check_server(root):
     check(metrics["mAP"]["trainingStep"] == 30, "the row has the last mAP")
 
 
+SETTINGS = {
+    "model.min_size": 96, "model.max_size": 96, "model.rpn_pre_nms_top_n_train": 100, "model.rpn_post_nms_top_n_train": 50,
+    "model.rpn_pre_nms_top_n_test": 50, "model.rpn_post_nms_top_n_test": 20, "model.box_batch_size_per_image": 32,
+    "model.norm": "batch", "train.epochs": 3, "train.batch_size": 3, "train.lr": 0.01, "train.precision": "fp32",
+    "train.checkpoint_steps": 2,
+}  # fmt: skip
+STEP_TAGS = {f"step/{tag}": tag for tag in SCALARS[:4]} | {"step/loss": "loss", "step/lr": "lr"}
+MEANS = {"average_loss": "loss", **{tag: tag for tag in SCALARS[:4]}}
+
+
+def train_killed(facemask, root):
+    """A training of three epochs that is killed in the second, behind a checkpoint, and resumed."""
+    subprocess.run([facemask, "synth", "--count", "14", "--seed", "3", "--out", root / "data"], check=True, capture_output=True)
+    split, words = root / "split.json", [facemask, "train", root / "data", "--runs", root / "runs", "--threads", "2"]
+    subprocess.run([facemask, "split", root / "data", "--folds", "3", "--out", split], check=True, capture_output=True)
+    settings = [word for key, value in SETTINGS.items() for word in ("--set", f"{key}={value}")]
+    process = subprocess.Popen([*words, "--split", split, *settings], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    steps = root / "runs/run/fold_1/steps.jsonl"
+    while process.poll() is None and not (steps.exists() and steps.read_text().count("\n") >= 5):
+        time.sleep(0.02)
+    process.kill()
+    killed = process.wait() != 0
+    subprocess.run([*words, "--resume"], check=True, capture_output=True)
+    return killed, root / "runs/run"
+
+
+def check_steps(train, steps):
+    for tag, key in STEP_TAGS.items():
+        events = train.Scalars(tag)
+        check([e.step for e in events] == [s["step"] for s in steps], f"{tag}: every step once")
+        check([e.value for e in events] == [as_float(s[key]) for s in steps], f"{tag}: the values of steps.jsonl")
+    speeds = [e.value for e in train.Scalars("step/images_per_second")]
+    wanted = [s["images"] / s["seconds"] for s in steps]
+    check(all(abs(a / b - 1) < 1e-3 for a, b in zip(speeds, wanted)), "images a second")
+    check(all(e.value > 0 for e in train.Scalars("step/gradient_norm")), "the norms of the gradients")
+
+
+def check_epochs(train, valid, rows):
+    epochs = [int(row["epoch"]) for row in rows]
+
+    def same(writer, tag, column):
+        events = writer.Scalars(tag)
+        near = all(abs(e.value - float(row[column])) <= 1e-6 * abs(e.value) for e, row in zip(events, rows))
+        check([e.step for e in events] == epochs and near, f"{tag}: {column} of metrics.csv, every epoch once")
+
+    for tag, column in MEANS.items():
+        same(train, tag, column)
+        same(valid, tag, "valid_" + column)
+    same(train, "lr_epoch", "lr")
+    same(valid, "lr_epoch", "lr")
+    for tag in ("mAP", "mAP50", "mAP75"):
+        same(valid, tag, tag)
+    pictures = valid.Tags()["images"]
+    check(len(pictures) == 3, "three pictures are watched")
+    for tag in pictures:
+        events = valid.Images(tag)
+        check([e.step for e in events] == epochs, f"{tag}: every epoch once")
+        picture = Image.open(io.BytesIO(events[-1].encoded_image_string))
+        check(picture.size == (events[-1].width, events[-1].height), f"{tag}: a picture of {picture.size}")
+
+
+def check_training(facemask, root):
+    killed, run = train_killed(facemask, root)
+    check(killed, "the training was killed half way")
+    steps = [json.loads(line) for line in (run / "fold_1/steps.jsonl").read_text().splitlines()]
+    with open(run / "fold_1/metrics.csv", newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    train, valid = (load(run / "logs" / f"faster_rcnn_fold_1_{phase}") for phase in ("train", "valid"))
+    check_steps(train, steps)
+    check_epochs(train, valid, rows)
+    groups = session_groups(Server(run / "logs"), ["train.lr", "model.min_size"])
+    check([g["hparams"] for g in groups] == [{"train.lr": 0.01, "model.min_size": 96}], "the row of hyper-parameters")
+    check(groups[0]["sessions"][0]["status"] == "STATUS_SUCCESS", "the training is over")
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("runner")
+    parser.add_argument("facemask", nargs="?")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as root:
         check_scalars(arguments.runner, Path(root), random.Random(1))
         check_server(Path(root))
+        if arguments.facemask:
+            check_training(arguments.facemask, Path(root))
     print("all held" if failures == 0 else f"{failures} failed")
     sys.exit(failures > 0)
 
