@@ -7,9 +7,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/file.h"
 #include "base/progress.h"
 #include "cli/verb.h"
 #include "data/dataset.h"
+#include "predict/cross_validation.h"
+#include "report/evaluation.h"
 #include "train/training.h"
 
 static const fm_cli_option train_options[] = {
@@ -108,6 +111,14 @@ static char *train_format_resume(const fm_cli *cli, const char *name, bool keep_
   return fclose(out) == 0 ? text : (free(text), NULL);
 }
 
+// What a call has come to. `validation` is measured when all folds are through.
+typedef struct train_outcome {
+  fm_status status; // FM_STOPPED when a signal ended it
+  fm_training_result result;
+  bool measured;
+  fm_cross_validation validation;
+} train_outcome;
+
 static json_t *train_fold_json(const fm_training_fold *fold) {
   const fm_trainer_result *result = &fold->result;
   json_t *entry =
@@ -123,16 +134,38 @@ static json_t *train_fold_json(const fm_training_fold *fold) {
   return entry;
 }
 
-static void train_print_json(const fm_training_result *result, bool stopped, const char *resume) {
+static json_t *train_number(bool known, double value) {
+  return known && value >= 0 ? json_real(value) : json_null();
+}
+
+// The best weights of all folds on their validation parts, measured as one.
+static json_t *train_validation_json(const train_outcome *outcome) {
+  const fm_cross_validation *validation = &outcome->validation;
+  const fm_coco_measure *measure = &validation->analysis.coco;
+  if (!outcome->measured)
+    return json_null();
+  json_t *entry = json_object();
+  json_object_set_new(entry, "images", json_integer((json_int_t)validation->analysis.images));
+  json_object_set_new(entry, "mAP", train_number(true, measure->mAP));
+  json_object_set_new(entry, "mAP50", train_number(true, measure->mAP50));
+  json_object_set_new(entry, "mAP75", train_number(true, measure->mAP75));
+  json_object_set_new(entry, "fold_mean_mAP", train_number(true, validation->mean_mAP));
+  json_object_set_new(entry, "fold_deviation_mAP", train_number(true, validation->deviation_mAP));
+  return entry;
+}
+
+static void train_print_json(const train_outcome *outcome, const char *resume) {
+  const fm_training_result *result = &outcome->result;
   json_t *folds = json_array();
   for (size_t i = 0; i < result->fold_count; i++)
     json_array_append_new(folds, train_fold_json(&result->folds[i]));
-  json_t *document =
-      json_pack("{s:s, s:o, s:b}", "folder", result->folder, "folds", folds, "stopped", stopped);
-  bool measured = result->measured > 0;
-  json_object_set_new(document, "mean_mAP", measured ? json_real(result->mean_mAP) : json_null());
+  json_t *document = json_pack("{s:s, s:o, s:b}", "folder", result->folder, "folds", folds,
+                               "stopped", outcome->status == FM_STOPPED);
+  json_object_set_new(document, "mean_mAP", train_number(result->measured > 0, result->mean_mAP));
   json_object_set_new(document, "deviation_mAP",
-                      measured ? json_real(result->deviation_mAP) : json_null());
+                      train_number(result->measured > 0, result->deviation_mAP));
+  json_object_set_new(document, "out_of_fold", train_validation_json(outcome));
+  json_object_set_new(document, "leaking", json_boolean(result->leaking));
   json_object_set_new(document, "resume", resume ? json_string(resume) : json_null());
   json_dumpf(document, stdout, JSON_INDENT(2));
   putchar('\n');
@@ -155,33 +188,78 @@ static void train_print_fold(const fm_training_fold *fold) {
   printf(", %s/weights\n", fold->folder);
 }
 
-static void train_print(const fm_cli *cli, const fm_training_result *result, const char *resume) {
-  for (size_t i = 0; !cli->quiet && i < result->fold_count; i++)
-    train_print_fold(&result->folds[i]);
-  if (!cli->quiet && result->measured > 1)
-    printf("mAP over %zu folds: %.4f ± %.4f\n", result->measured, result->mean_mAP,
-           result->deviation_mAP);
-  if (resume)
-    printf("to go on: %s\n", resume);
+static void train_print_validation(const fm_cross_validation *validation) {
+  const fm_coco_measure *measure = &validation->analysis.coco;
+  const bool many = validation->fold_count > 1;
+  printf("best weights on %s validation part%s, %zu pictures: mAP %.4f, mAP50 %.4f, mAP75 %.4f\n",
+         many ? "the folds'" : "the fold's", many ? "s" : "", validation->analysis.images,
+         measure->mAP, measure->mAP50, measure->mAP75);
+  if (many)
+    printf("fold by fold: mAP %.4f ± %.4f\n", validation->mean_mAP, validation->deviation_mAP);
 }
 
-static fm_status train_report(const fm_cli *cli, const char *name, fm_status status,
-                              const fm_training_result *result) {
-  bool finished = true;
+static void train_print(const train_outcome *outcome) {
+  const fm_training_result *result = &outcome->result;
   for (size_t i = 0; i < result->fold_count; i++)
-    finished = finished && result->folds[i].result.finished;
-  bool stopped = status == FM_STOPPED;
+    train_print_fold(&result->folds[i]);
+  if (outcome->measured)
+    train_print_validation(&outcome->validation);
+  else if (result->measured > 1)
+    printf("mAP over %zu folds: %.4f ± %.4f\n", result->measured, result->mean_mAP,
+           result->deviation_mAP);
+  if (result->leaking)
+    puts("These figures are leaking: with train.carry_weights the network had been trained on most "
+         "validation parts.");
+}
+
+static fm_status train_report(const fm_cli *cli, const char *name, const train_outcome *outcome) {
+  const bool stopped = outcome->status == FM_STOPPED;
   char *resume = NULL;
-  if (stopped || !finished) {
+  if (stopped || !outcome->result.finished) {
     resume = train_format_resume(cli, name, stopped);
     FM_CHECK_ALLOC(resume);
   }
   if (cli->json)
-    train_print_json(result, stopped, resume);
-  else
-    train_print(cli, result, resume);
+    train_print_json(outcome, resume);
+  else if (!cli->quiet)
+    train_print(outcome);
+  if (!cli->json && resume)
+    printf("to go on: %s\n", resume);
   free(resume);
   return FM_OK;
+}
+
+// Without gnuplot a training is none the worse.
+static fm_status train_draw(const fm_cross_validation *validation, const char *folder) {
+  const fm_status status = fm_evaluation_draw(&validation->analysis, folder);
+  if (status != FM_ERR_UNSUPPORTED)
+    return status;
+  fm_say("%s", fm_error_message());
+  return FM_OK;
+}
+
+// Measures what the call has finished into the run's folder evaluation.
+static fm_status train_measure(const fm_cli *cli, const fm_dataset *dataset,
+                               train_outcome *outcome) {
+  const fm_training_result *result = &outcome->result;
+  if (outcome->status != FM_OK || !result->finished || result->folds[0].fold == 0)
+    return FM_OK;
+  const fm_cross_validation_options options = {.run = result->folder,
+                                               .dataset = dataset,
+                                               .strict = fm_cli_value(cli, "--strict") != NULL,
+                                               .stop = &train_stop};
+  char *folder = fm_path_join(result->folder, "evaluation");
+  FM_CHECK_ALLOC(folder);
+  fm_status status = fm_cross_validation_measure(&outcome->validation, &options);
+  outcome->measured = status == FM_OK;
+  if (status == FM_STOPPED)
+    outcome->status = status;
+  if (status == FM_OK)
+    status = fm_cross_validation_write(&outcome->validation, folder);
+  if (status == FM_OK)
+    status = train_draw(&outcome->validation, folder);
+  free(folder);
+  return status;
 }
 
 static fm_status train_call(const fm_cli *cli, const fm_dataset *dataset, const char *command) {
@@ -211,11 +289,15 @@ static fm_status train_call(const fm_cli *cli, const fm_dataset *dataset, const 
   };
   FM_TRY(fm_cli_int(cli, "--max-steps", 0, 1, INT_MAX, &options.max_steps));
   train_catch_signals();
-  fm_training_result result;
-  fm_status status = fm_training_run(&options, &result);
+  train_outcome outcome = {0};
+  outcome.status = fm_training_run(&options, &outcome.result);
+  fm_status status = outcome.status;
   if (status >= 0)
-    status = train_report(cli, options.name, status, &result);
-  fm_training_result_release(&result);
+    status = train_measure(cli, dataset, &outcome);
+  if (status >= 0)
+    status = train_report(cli, options.name, &outcome);
+  fm_cross_validation_release(&outcome.validation);
+  fm_training_result_release(&outcome.result);
   return status;
 }
 

@@ -16,20 +16,26 @@ static fm_status boxes_grow(void **items, size_t *room, size_t count, size_t mor
   return FM_OK;
 }
 
+fm_status fm_eval_boxes_add_truth(fm_eval_boxes *boxes, const fm_coco_truth *truth) {
+  FM_TRY(boxes_grow((void **)&boxes->truths, &boxes->truth_room, boxes->truth_count, 1,
+                    sizeof *boxes->truths));
+  boxes->truths[boxes->truth_count++] = *truth;
+  return FM_OK;
+}
+
 fm_status fm_eval_boxes_add_sample(fm_eval_boxes *boxes, int64_t image, const fm_sample *sample) {
-  FM_TRY(boxes_grow((void **)&boxes->truths, &boxes->truth_room, boxes->truth_count,
-                    sample->object_count, sizeof *boxes->truths));
   for (size_t i = 0; i < sample->object_count; ++i) {
     const fm_object *object = &sample->objects[i];
     const double width = (double)object->box.x2 - (double)object->box.x1;
     const double height = (double)object->box.y2 - (double)object->box.y1;
-    boxes->truths[boxes->truth_count++] = (fm_coco_truth){.image = image,
-                                                          .category = object->label - 1,
-                                                          .x = (double)object->box.x1,
-                                                          .y = (double)object->box.y1,
-                                                          .w = width,
-                                                          .h = height,
-                                                          .area = width * height};
+    const fm_coco_truth truth = {.image = image,
+                                 .category = object->label - 1,
+                                 .x = (double)object->box.x1,
+                                 .y = (double)object->box.y1,
+                                 .w = width,
+                                 .h = height,
+                                 .area = width * height};
+    FM_TRY(fm_eval_boxes_add_truth(boxes, &truth));
   }
   return FM_OK;
 }

@@ -27,6 +27,7 @@ FM_MUST_USE fm_status fm_eval_boxes_add_sample(fm_eval_boxes *boxes, int64_t ima
 // Labels are 1-based, categories start at 0. Boxes in pixels of the source picture.
 FM_MUST_USE fm_status fm_eval_boxes_add_detections(fm_eval_boxes *boxes, int64_t image,
                                                    const fm_detection *items, size_t count);
+FM_MUST_USE fm_status fm_eval_boxes_add_truth(fm_eval_boxes *boxes, const fm_coco_truth *truth);
 FM_MUST_USE fm_status fm_eval_boxes_add_result(fm_eval_boxes *boxes, const fm_coco_result *result);
 FM_MUST_USE fm_status fm_eval_boxes_measure(const fm_eval_boxes *boxes, int class_count,
                                             fm_coco_measure *out);

@@ -113,14 +113,19 @@ static fm_status evaluation_picture(const evaluation *self, const fm_loader_batc
   return status;
 }
 
+static bool evaluation_is_stopped(const evaluation *self) {
+  return self->options->stop && *self->options->stop;
+}
+
 static fm_status evaluation_pictures(const evaluation *self, fm_eval_boxes *boxes, size_t *images) {
   FM_TRY(fm_loader_start(self->loader, 0, 0));
   fm_progress progress;
-  fm_progress_start(&progress, "evaluate", self->options->subset->count);
+  fm_progress_start(&progress, self->options->label ? self->options->label : "evaluate",
+                    self->options->subset->count);
   fm_status status = FM_OK;
   while (status >= 0) {
     fm_loader_batch batch;
-    status = fm_loader_next(self->loader, &batch);
+    status = evaluation_is_stopped(self) ? FM_STOPPED : fm_loader_next(self->loader, &batch);
     if (status != FM_OK)
       break;
     status = evaluation_picture(self, &batch, boxes);

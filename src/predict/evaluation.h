@@ -2,6 +2,7 @@
 #ifndef FM_PREDICT_EVALUATION_H
 #define FM_PREDICT_EVALUATION_H
 
+#include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -14,6 +15,8 @@ typedef struct fm_evaluation_options {
   fm_predictor *predictor; // lent, as everything
   const fm_eval_subset *subset;
   bool strict; // a picture that cannot be read is a failure; otherwise it is named and left out
+  const char *label;                 // of the progress bar; NULL: "evaluate"
+  const volatile sig_atomic_t *stop; // when set, FM_STOPPED; NULL: never
 } fm_evaluation_options;
 
 // Image numbers are positions in the subset. Pictures are decoded and resized by threads ahead of

@@ -291,6 +291,13 @@ static void training_summarise(fm_training_result *result) {
     result->deviation_mAP = sqrt(fmax((squares - sum * sum / count) / (count - 1), 0));
 }
 
+static bool training_is_finished(const fm_training_result *result) {
+  for (size_t i = 0; i < result->fold_count; i++)
+    if (!result->folds[i].result.finished)
+      return false;
+  return true;
+}
+
 static fm_status training_run_folds(training *self, fm_training_result *result) {
   size_t cache = (size_t)self->run.config.train.cache_mb << 20;
   FM_TRY(fm_picture_cache_new(&self->cache, self->options->dataset, cache));
@@ -303,7 +310,14 @@ static fm_status training_run_folds(training *self, fm_training_result *result) 
     if (status != FM_OK)
       return status;
   }
+  result->finished = training_is_finished(result);
   return FM_OK;
+}
+
+static void training_warn(const training *self) {
+  if (self->fold == FM_RUN_FOLD_ALL && self->run.config.train.carry_weights)
+    fm_say("train.carry_weights: each fold goes on from the one before, so all but the first are "
+           "validated on pictures they were trained on");
 }
 
 fm_status fm_training_run(const fm_training_options *options, fm_training_result *result) {
@@ -315,10 +329,13 @@ fm_status fm_training_run(const fm_training_options *options, fm_training_result
   self->options = options;
   fm_status status = training_open(self);
   if (status >= 0) {
+    training_warn(self);
     result->folder = strdup(self->run.path);
     status =
         result->folder ? training_run_folds(self, result) : fm_fail(FM_ERR_MEMORY, "out of memory");
     training_summarise(result);
+    result->all = self->fold == FM_RUN_FOLD_ALL;
+    result->leaking = result->all && self->run.config.train.carry_weights;
   }
   fm_picture_cache_free(self->cache);
   fm_run_folder_release(&self->run);

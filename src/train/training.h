@@ -42,6 +42,9 @@ typedef struct fm_training_result {
   // single fold.
   double mean_mAP, deviation_mAP;
   size_t measured;
+  bool finished; // every fold asked for
+  bool all;      // --fold all
+  bool leaking;  // and train.carry_weights: a fold's validation part has been trained on before it
 } fm_training_result;
 
 // FM_STOPPED when *stop ended it; `result` then says how far it came. Without `resume` an existing
