@@ -17,11 +17,11 @@ static inline __attribute__((always_inline)) void LANES_OF(correlate)(float *sum
   lanes even[DEPTHWISE_UNROLLED], odd[DEPTHWISE_UNROLLED];
 #pragma GCC unroll 8
   for (int k = 0; k < kernel; ++k) {
-    even[k] = *(const lanes *)(const void *)(sum + k * LANES);
+    even[k] = *(const lanes *)(const void *)(sum + (size_t)k * LANES);
     odd[k] = (lanes){0};
   }
   int p = 0;
-  for (; p + 2 <= row->pixels; p += 2, x += 2 * step, dy += 2 * LANES) {
+  for (; p + 2 <= row->pixels; p += 2, x += 2 * step, dy += (size_t)2 * LANES) {
     const lanes first = *(const lanes *)(const void *)dy;
     const lanes second = *(const lanes *)(const void *)(dy + LANES);
 #pragma GCC unroll 8
@@ -38,7 +38,7 @@ static inline __attribute__((always_inline)) void LANES_OF(correlate)(float *sum
   }
 #pragma GCC unroll 8
   for (int k = 0; k < kernel; ++k)
-    *(lanes *)(void *)(sum + k * LANES) = even[k] + odd[k];
+    *(lanes *)(void *)(sum + (size_t)k * LANES) = even[k] + odd[k];
 }
 
 FM_KERNEL static void LANES_OF(correlate_row)(float *sum, const float *x, const float *dy,
@@ -52,7 +52,8 @@ FM_KERNEL static void LANES_OF(correlate_row)(float *sum, const float *x, const 
     break;
   default:
     for (int k = 0; k < row->kernel; ++k)
-      LANES_OF(correlate)(sum + k * LANES, x + (size_t)(k * row->dilation) * LANES, dy, row, 1);
+      LANES_OF(correlate)
+      (sum + (size_t)k * LANES, x + (size_t)(k * row->dilation) * LANES, dy, row, 1);
   }
 }
 
