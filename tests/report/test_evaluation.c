@@ -171,6 +171,7 @@ static void pictures_with_errors_are_drawn_and_older_ones_go(void **state) {
   assert_false(exists(&self, "out/worst/04.png"));
   assert_true(exists(&self, "out/worst/kept.png"));
   assert_true(exists(&self, "out/confusion.png") && exists(&self, "out/map_iou.svg"));
+  assert_true(exists(&self, "out/worst.png"));
   char *path = fm_path_join(out, "worst/01.png");
   fm_image image;
   assert_int_equal(fm_image_read(&image, path), FM_OK);
@@ -194,6 +195,7 @@ static void nothing_found_and_nothing_to_find_are_charts_too(void **state) {
   assert_int_equal(fm_analysis_make(&self.analysis, &options), FM_OK);
   assert_int_equal(fm_evaluation_draw(&self.analysis, out), FM_OK);
   assert_false(exists(&self, "out/worst/01.png"));
+  assert_false(exists(&self, "out/worst.png")); // nor that of the evaluation before
   free(out);
   close_fixture(&self);
 }
