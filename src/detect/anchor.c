@@ -79,7 +79,7 @@ fm_status fm_anchors_make(fm_anchors *anchors, const fm_float_table *sizes,
   anchors->y2 = anchors->x2 + count;
   anchors->area = anchors->y2 + count;
   for (int i = 0; i < grid->level_count; i++) {
-    fm_box cells[FM_LIST_MAX * FM_LIST_MAX];
+    fm_box cells[FM_LIST_MAX * FM_LIST_MAX] = {{0}};
     anchor_cells(&sizes->rows[i], &ratios->rows[i], cells);
     anchor_fill_level(anchors, &anchors->levels[i], cells);
   }

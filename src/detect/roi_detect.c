@@ -40,7 +40,7 @@ static void roi_add_row(roi_candidates *candidates, const fm_roi_outputs *output
     float score = scores[c];
     if (!(score > threshold))
       continue;
-    fm_box box = fm_box_decode(&fm_box_coder_head, proposal, deltas + 4 * c);
+    fm_box box = fm_box_decode(&fm_box_coder_head, proposal, deltas + 4 * (size_t)c);
     box = fm_box_clip(box, input->width, input->height);
     if (!fm_box_is_large(box, ROI_MIN_SIDE))
       continue;

@@ -38,9 +38,10 @@ static void transform_axis_fill(transform_axis *axis, int in, int out) {
 static void transform_expand(const uint8_t *row, int width, const float table[3][256], float *out) {
   float *red = out, *green = out + width, *blue = out + 2 * (size_t)width;
   for (int x = 0; x < width; x++) {
-    red[x] = table[0][row[3 * x]];
-    green[x] = table[1][row[3 * x + 1]];
-    blue[x] = table[2][row[3 * x + 2]];
+    const uint8_t *pixel = row + 3 * (size_t)x;
+    red[x] = table[0][pixel[0]];
+    green[x] = table[1][pixel[1]];
+    blue[x] = table[2][pixel[2]];
   }
 }
 

@@ -143,7 +143,7 @@ static fm_status notebook_allocate(fm_notebook_measure *out, int class_count) {
   *out = (fm_notebook_measure){.class_count = class_count};
   out->class_AP = malloc(classes * sizeof *out->class_AP);
   out->class_AP_iou = malloc(classes * FM_COCO_IOUS * sizeof *out->class_AP_iou);
-  out->class_detections = malloc(classes * sizeof *out->class_detections);
+  out->class_detections = calloc(classes, sizeof *out->class_detections);
   out->class_hits = malloc(classes * sizeof *out->class_hits);
   if (!out->class_AP || !out->class_AP_iou || !out->class_detections || !out->class_hits)
     return fm_fail(FM_ERR_MEMORY, "out of memory");

@@ -70,7 +70,7 @@ const fm_pickle_value *fm_pickle_get(const fm_pickle_value *dict, const char *ke
 
 // --- reading
 
-fm_status fm_pickle_broken(const fm_pickle *self, const char *what) {
+fm_status(fm_pickle_broken)(const fm_pickle *self, const char *what) {
   return fm_fail(FM_ERR_FORMAT, "%s: byte %zu of the pickle: %s", self->source, self->at, what);
 }
 

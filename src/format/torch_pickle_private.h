@@ -37,6 +37,10 @@ FM_MUST_USE fm_status fm_pickle_out_of_memory(const fm_pickle *pickle);
 // The next `count` bytes of the pickle.
 FM_MUST_USE fm_status fm_pickle_take(fm_pickle *pickle, size_t count, const uint8_t **out);
 FM_MUST_USE fm_status fm_pickle_broken(const fm_pickle *pickle, const char *what);
+#ifdef __clang_analyzer__
+// As for fm_fail: the analyser knows then what is returned.
+#define fm_pickle_broken(pickle, what) ((void)!fm_pickle_broken((pickle), (what)), FM_ERR_FORMAT)
+#endif
 // NULL when out of memory, and the failure is recorded.
 fm_pickle_value *fm_pickle_new(fm_pickle *pickle, fm_pickle_kind kind);
 FM_MUST_USE fm_status fm_pickle_append(fm_pickle *pickle, fm_pickle_value *container,

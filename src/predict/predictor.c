@@ -145,6 +145,8 @@ static fm_status predictor_set_classes(fm_predictor *self, const fm_predictor_op
     return fm_fail(FM_ERR_FORMAT, "%s knows %d classes, %d are expected", path, count,
                    self->classes.count);
   for (int i = 0; info->class_names && i < count; ++i)
+    // The analyser doubts that as many names were copied as there are classes.
+    // NOLINTNEXTLINE(clang-analyzer-core.NonNullParamChecker)
     if (self->names_known && strcmp(info->class_names[i], self->classes.names[i]) != 0)
       return fm_fail(FM_ERR_FORMAT, "%s: class %d is %s, %s is expected", path, i + 1,
                      info->class_names[i], self->classes.names[i]);

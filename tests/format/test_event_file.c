@@ -98,8 +98,9 @@ static void a_frame_has_the_bytes_that_tensorboard_writes(void **state) {
 static void a_record_that_is_damaged_anywhere_is_no_record(void **state) {
   (void)state;
   uint8_t file[12 + 5 + 4] = {0};
-  memcpy(file + 12, "event", 5);
-  fm_record_frame(file, file + 17, file + 12, 5);
+  static const uint8_t payload[5] = {'e', 'v', 'e', 'n', 't'};
+  memcpy(file + 12, payload, sizeof payload);
+  fm_record_frame(file, file + 17, file + 12, sizeof payload);
   fm_record record;
   for (size_t i = 0; i < sizeof file; ++i) {
     size_t at = 0;

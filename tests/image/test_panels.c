@@ -71,8 +71,10 @@ static void a_scale_enlarges_pictures_and_boxes(void **state) {
 static void a_title_wider_than_its_picture_stays_above_it(void **state) {
   (void)state;
   static char title[400];
-  for (size_t i = 0; i + 2 < sizeof title; i += 2)
-    memcpy(title + i, "\xc3\xa4", 2); // two bytes a letter: cut between letters
+  for (size_t i = 0; i + 2 < sizeof title; i += 2) { // two bytes a letter: cut between letters
+    title[i] = '\xc3';
+    title[i + 1] = '\xa4';
+  }
   fm_image image = plain(160, 120, 100), sheet;
   const fm_panel panels[] = {{&image, NULL, 0, title}, {&image, NULL, 0, ""}};
   assert_int_equal(fm_panels_draw(&sheet, panels, 2, 1), FM_OK);
