@@ -14,7 +14,8 @@ static fm_status make(const char *path, uint64_t seed) {
       .config = &config, .class_count = 3, .precision = FM_F32, .seed = seed};
   fm_detector *detector;
   FM_TRY(fm_detector_new(&detector, &options));
-  static const float bias[] = {0, 0, 4, 0}; // background and the classes
+  // Background and the classes: one is likely everywhere, another just so that it is not left out.
+  static const float bias[] = {0, 1.5f, 4, 0};
   fm_params *params = fm_detector_params(detector);
   fm_params_set(params, fm_params_find(params, "roi_heads.box_predictor.cls_score.bias"), bias);
   const fm_status status = fm_weights_save(detector, path, names, 3, false);
