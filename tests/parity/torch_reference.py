@@ -1,6 +1,8 @@
-"""What the parity scripts share: torchvision's models with sane random weights, small random data sets in the Kaggle layout,
-safetensors files, and one torch training step. Runs with Debian's python3-torch and python3-torchvision."""
+"""What the parity scripts share: torchvision's models, small random data sets in the Kaggle layout, safetensors files, and
+training steps in torch. Runs with Debian's python3-torch and python3-torchvision."""
 
+import contextlib
+import copy
 import json
 import struct
 from pathlib import Path
@@ -15,6 +17,7 @@ from torchvision.models.detection.anchor_utils import AnchorGenerator
 from torchvision.models.detection.backbone_utils import _mobilenet_extractor, _resnet_fpn_extractor
 from torchvision.models.mobilenetv3 import mobilenet_v3_large
 from torchvision.models.resnet import resnet50
+from torchvision.ops import boxes as box_ops
 from torchvision.ops.misc import FrozenBatchNorm2d
 
 ARCHS = (
@@ -24,7 +27,6 @@ ARCHS = (
 )
 # The label order of the Kaggle set, 1-based.
 CLASSES = ("without_mask", "with_mask", "mask_weared_incorrect")
-WEIGHT_SCALE, NORM_SCALE = 0.3, 0.3
 LOSSES = ("loss_classifier", "loss_box_reg", "loss_objectness", "loss_rpn_box_reg")
 
 
@@ -43,48 +45,6 @@ def build(arch, norm, trainable_layers, **keywords):
     sizes = ((32, 64, 128, 256, 512),) * 3
     anchors = AnchorGenerator(sizes, ((0.5, 1.0, 2.0),) * 3)
     return FasterRCNN(backbone, len(CLASSES) + 1, rpn_anchor_generator=anchors, **defaults)
-
-
-def random_model(arch, norm, trainable_layers, seed, **keywords):
-    """Random weights whose activations neither vanish nor explode: the running statistics are those of random pictures, and
-    every bias, norm weight and head weight is away from the trivial value it starts with."""
-    torch.manual_seed(seed)
-    source = build(arch, "batch", 5, **keywords)
-    with torch.no_grad():
-        for name, parameter in source.named_parameters():
-            if name.startswith("backbone.body") and parameter.dim() == 4 and ".fc" not in name:
-                # The norm behind takes the factor out again, but the gradient grows by its inverse: updates that are small
-                # beside the weight would drown in the weight's own rounding.
-                parameter.mul_(WEIGHT_SCALE)
-            if parameter.dim() == 1:
-                start = 1 if name.endswith("weight") else 0
-                parameter.copy_(start + 0.1 * torch.randn_like(parameter))
-                if name.startswith("backbone.body") and ".fc" not in name:
-                    parameter.mul_(NORM_SCALE)
-                if name.endswith("bn3.weight"):
-                    # Weak residual branches keep rounding from growing with depth; otherwise enough ReLUs switch by it to
-                    # move the gradients by some percent, torch's own with another convolution as well.
-                    parameter.mul_(0.2)
-        # Without this all proposals have nearly the same score, and which ones survive hangs on the last bit.
-        source.rpn.head.cls_logits.weight.mul_(4)
-        for module in source.backbone.modules():
-            if isinstance(module, nn.BatchNorm2d):
-                module.momentum = 1.0
-        source.train()
-        random = numpy.random.default_rng(seed)
-        pictures = [to_tensor(random_picture(random, 256, 224)) for _ in range(4)]
-        source.backbone(source.transform(pictures)[0].tensors)
-        # Statistics off the batch's own, so that their updates are more than rounding (a norm behind a linear layer behind a
-        # norm sees the same mean in every batch).
-        for module in source.modules():
-            if norm == "batch" and isinstance(module, nn.BatchNorm2d):
-                deviation = module.running_var.sqrt()
-                module.running_mean.add_(0.1 * deviation * torch.randn_like(deviation))
-                module.running_var.mul_(torch.exp(0.1 * torch.randn_like(deviation)))
-    model = build(arch, norm, trainable_layers, **keywords)
-    state = source.state_dict()
-    model.load_state_dict({name: state[name] for name in model.state_dict()})
-    return model
 
 
 # --- files --------------------------------------------------------------------------------------------------------------
@@ -188,26 +148,43 @@ def make_dataset(folder, sizes, seed, boxes_per_picture=4):
 # --- torch's side -------------------------------------------------------------------------------------------------------
 
 
-def to_tensor(pixels):
-    return torch.from_numpy(pixels).permute(2, 0, 1).float() / 255
+def to_tensor(pixels, dtype=torch.float32):
+    return torch.from_numpy(pixels).permute(2, 0, 1).to(dtype) / 255
 
 
-def to_target(boxes, labels):
+def to_target(boxes, labels, dtype=torch.float32):
     return {
-        "boxes": torch.tensor(boxes, dtype=torch.float32).reshape(-1, 4),
+        "boxes": torch.tensor(boxes, dtype=dtype).reshape(-1, 4),
         "labels": torch.tensor(labels, dtype=torch.int64),
     }
 
 
-def make_optimizer(model, lr, momentum=0.9, weight_decay=5e-4):
+@contextlib.contextmanager
+def float_overlaps():
+    """Boxes are matched by overlaps in float32, whatever the model computes in. Anchors overlap a box equally by the dozen,
+    and which of them are equal to the last bit belongs to the arithmetic of float32."""
+    exact = box_ops.box_iou
+    box_ops.box_iou = lambda one, other: exact(one.float(), other.float())
+    try:
+        yield
+    finally:
+        box_ops.box_iou = exact
+
+
+def train(model, batches, lr, momentum, weight_decay, dtype):
+    """SGD steps of a copy of the model on lists of make_dataset's items. The four losses of every step, and the state after
+    the last in float64."""
+    model = copy.deepcopy(model).to(dtype).train()
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    return torch.optim.SGD(trained, lr=lr, momentum=momentum, weight_decay=weight_decay)
-
-
-def train_step(model, optimizer, items):
-    """One step on items of make_dataset; returns the four losses."""
-    losses = model([to_tensor(item[1]) for item in items], [to_target(item[2], item[3]) for item in items])
-    optimizer.zero_grad()
-    sum(losses.values()).backward()
-    optimizer.step()
-    return {name: float(losses[name]) for name in LOSSES}
+    optimizer = torch.optim.SGD(trained, lr=lr, momentum=momentum, weight_decay=weight_decay)
+    steps = []
+    with float_overlaps():
+        for items in batches:
+            pictures = [to_tensor(pixels, dtype) for _, pixels, _, _ in items]
+            targets = [to_target(boxes, labels, dtype) for _, _, boxes, labels in items]
+            losses = model(pictures, targets)
+            optimizer.zero_grad()
+            sum(losses.values()).backward()
+            optimizer.step()
+            steps.append({name: float(losses[name]) for name in LOSSES})
+    return steps, {name: tensor.double() for name, tensor in model.state_dict().items()}
