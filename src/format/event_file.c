@@ -29,8 +29,7 @@ double fm_event_now(void) {
   return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
 }
 
-// The path of the newest event file in the folder, NULL in *out when there is none.
-static fm_status event_find(char **out, const char *folder) {
+fm_status fm_event_file_find(char **out, const char *folder) {
   fm_name_list list;
   FM_TRY(fm_folder_list(&list, folder));
   const char *newest = NULL;
@@ -60,7 +59,7 @@ fm_status fm_event_file_open(fm_event_file **out, const char *folder) {
   fm_event_file *file = calloc(1, sizeof *file);
   FM_CHECK_ALLOC(file);
   file->fd = -1;
-  fm_status status = event_find(&file->path, folder);
+  fm_status status = fm_event_file_find(&file->path, folder);
   if (status >= 0 && !file->path)
     status = event_make_path(&file->path, folder);
   if (status >= 0) {

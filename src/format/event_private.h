@@ -10,4 +10,7 @@ double fm_event_now(void); // seconds since 1970
 FM_MUST_USE fm_status fm_event_file_put(fm_event_file *file, int64_t step,
                                         Tensorboard__Summary__Value **values, size_t count);
 
+// The path of the newest event file in the folder, NULL in *out when there is none.
+FM_MUST_USE fm_status fm_event_file_find(char **out, const char *folder);
+
 #endif

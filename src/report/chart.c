@@ -184,6 +184,8 @@ static void chart_range_lines(const fm_chart *chart, fm_chart_range *x, fm_chart
   const bool dots = chart->series_count > 0 && chart->series[0].weights;
   if (x->minimum >= x->maximum || dots)
     chart_range_pad(x, dots ? 0.05 : 0, chart->x.log);
+  if (chart->y.zero && !chart->y.log && y->minimum > 0 && y->minimum <= y->maximum)
+    y->minimum = 0;
   chart_range_pad(y, 0.05, chart->y.log);
   if (chart->x.minimum < chart->x.maximum)
     *x = (fm_chart_range){chart->x.minimum, chart->x.maximum};

@@ -51,6 +51,7 @@ typedef struct fm_chart_axis {
   double minimum, maximum; // of lines, both 0: from the data
   bool log;   // lines: either axis; histogram: x. What is not above zero is then a gap.
   bool whole; // whole numbers (epochs): no tick between them
+  bool zero;  // y of lines: begins at zero, when nothing is below and the axis is not logarithmic
 } fm_chart_axis;
 
 typedef struct fm_chart_matrix {
@@ -85,6 +86,12 @@ typedef struct fm_chart {
 // anew). Makes the folder; every file is replaced as a whole. FM_ERR_UNSUPPORTED when gnuplot is
 // not installed (the message names the package): the .csv and .gp are there then.
 FM_MUST_USE fm_status fm_chart_draw(const fm_chart *chart, const char *folder);
+// Whoever takes charts one by one: draws them, puts them on a page. The chart is lent for the call;
+// a failure ends the showing and is returned.
+typedef fm_status (*fm_chart_shower)(void *user, const fm_chart *chart);
+// One that draws into the folder whose name `user` points to (a const char **); fm_page_show_chart
+// (report/page.h) is another.
+FM_MUST_USE fm_status fm_chart_show_drawn(void *user, const fm_chart *chart);
 // A colour of the palette, for 20 series before it begins anew.
 uint32_t fm_chart_color(size_t index);
 // `text` as a part of a chart's name: what may not stand there becomes '_'.

@@ -143,3 +143,7 @@ fm_status fm_chart_draw(const fm_chart *chart, const char *folder) {
   const fm_status svg = draw_take(chart, folder, stem, "svg");
   return png < 0 ? png : svg;
 }
+
+fm_status fm_chart_show_drawn(void *user, const fm_chart *chart) {
+  return fm_chart_draw(chart, *(const char **)user);
+}

@@ -14,7 +14,6 @@ enum { FM_EVALUATION_WORST = 12, FM_EVALUATION_CLASSES = 20 };
 
 // Shows each chart of the evaluation, one after the other; a chart is lent for the call. Of more
 // than FM_EVALUATION_CLASSES classes those with most faces are drawn. A failure of `show` ends it.
-typedef fm_status (*fm_chart_shower)(void *user, const fm_chart *chart);
 FM_MUST_USE fm_status fm_evaluation_charts(const fm_analysis *analysis, fm_chart_shower show,
                                            void *user);
 // All of the above into `folder`: the charts, worst/01.png, 02.png ... the pictures with most

@@ -101,8 +101,8 @@ static fm_status charts_show_lines(const charts *self, const charts_lines *lines
   return self->show(self->user, chart);
 }
 
-static const fm_chart_axis charts_recall_axis = {"recall", 0, 1.01, false, false};
-static const fm_chart_axis charts_precision_axis = {"precision", 0, 1.02, false, false};
+static const fm_chart_axis charts_recall_axis = {.label = "recall", .maximum = 1.01};
+static const fm_chart_axis charts_precision_axis = {.label = "precision", .maximum = 1.02};
 
 // A number that may be missing, as text.
 static const char *charts_figure(char out[16], double value) {

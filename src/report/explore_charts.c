@@ -9,7 +9,7 @@
 enum { EXPLORE_BINS = 40, EXPLORE_COMBINATIONS_SHOWN = 40, EXPLORE_FACES_SHOWN = 24 };
 
 typedef struct explore_target {
-  fm_explore_show show;
+  fm_chart_shower show;
   void *user;
 } explore_target;
 
@@ -229,7 +229,7 @@ static fm_status explore_image_sizes(const fm_exploration *exploration, explore_
 }
 
 fm_status fm_explore_chart_make(const fm_exploration *exploration, fm_explore_chart which,
-                                fm_explore_show show, void *user) {
+                                fm_chart_shower show, void *user) {
   static const explore_maker makers[FM_EXPLORE_CHART_COUNT] = {
       [FM_EXPLORE_CLASSES] = explore_classes,
       [FM_EXPLORE_COMBINATIONS] = explore_combinations,

@@ -17,10 +17,9 @@ typedef enum fm_explore_chart {
   FM_EXPLORE_CHART_COUNT,
 } fm_explore_chart;
 
-// Makes the chart and hands it to `show`, which it outlives by nothing; returns what show returns.
-typedef fm_status (*fm_explore_show)(void *user, const fm_chart *chart);
+// Makes the chart and hands it to `show`; returns what that returns.
 FM_MUST_USE fm_status fm_explore_chart_make(const fm_exploration *exploration,
-                                            fm_explore_chart which, fm_explore_show show,
+                                            fm_explore_chart which, fm_chart_shower show,
                                             void *user);
 
 #endif

@@ -10,15 +10,10 @@
 
 enum { EXPLORE_ROWS_SHOWN = 200, EXPLORE_TEXT_BYTES = 512 };
 
-static fm_status explore_show_on_page(void *user, const fm_chart *chart) {
-  fm_page_chart(user, chart);
-  return FM_OK;
-}
-
 static fm_status explore_charts(fm_page *page, const fm_exploration *exploration,
                                 fm_explore_chart first, fm_explore_chart last) {
   for (fm_explore_chart which = first; which <= last; which++)
-    FM_TRY(fm_explore_chart_make(exploration, which, explore_show_on_page, page));
+    FM_TRY(fm_explore_chart_make(exploration, which, fm_page_show_chart, page));
   return FM_OK;
 }
 
@@ -195,13 +190,10 @@ fm_status fm_explore_report_page(const fm_exploration *exploration, const char *
   return fm_page_commit(&page);
 }
 
-static fm_status explore_draw(void *user, const fm_chart *chart) {
-  return fm_chart_draw(chart, *(const char **)user);
-}
-
 fm_status fm_explore_report_draw(const fm_exploration *exploration, const char *folder) {
   fm_status status = FM_OK;
   for (int which = 0; which < FM_EXPLORE_CHART_COUNT && status == FM_OK; which++)
-    status = fm_explore_chart_make(exploration, (fm_explore_chart)which, explore_draw, &folder);
+    status =
+        fm_explore_chart_make(exploration, (fm_explore_chart)which, fm_chart_show_drawn, &folder);
   return status;
 }

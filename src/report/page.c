@@ -176,6 +176,11 @@ void fm_page_chart(fm_page *page, const fm_chart *chart) {
   fputs("</script></figure>\n", page->file.stream);
 }
 
+fm_status fm_page_show_chart(void *page, const fm_chart *chart) {
+  fm_page_chart(page, chart);
+  return FM_OK;
+}
+
 static void page_base64(FILE *out, const uint8_t *data, size_t size) {
   static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
   for (size_t i = 0; i < size; i += 3) {

@@ -64,6 +64,8 @@ void fm_page_table_end(fm_page *page);
 
 // A chart that does not pass fm_chart_check fails the page.
 void fm_page_chart(fm_page *page, const fm_chart *chart);
+// The same as an fm_chart_shower; `page` is an fm_page.
+FM_MUST_USE fm_status fm_page_show_chart(void *page, const fm_chart *chart);
 // A PNG or JPEG file's bytes; `caption` may be NULL. Pictures that follow each other stand side by
 // side where there is room.
 void fm_page_picture(fm_page *page, const fm_bytes *picture, const char *caption);

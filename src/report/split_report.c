@@ -9,8 +9,6 @@
 
 enum { SPLIT_CHARTS = 3, SPLIT_NAME_BYTES = 24 };
 
-typedef fm_status (*split_show)(void *user, const fm_chart *chart);
-
 // What one chart shows of a fold and a class.
 typedef double (*split_value)(const fm_split_table *table, size_t fold, size_t class_index);
 
@@ -77,7 +75,7 @@ static fm_status split_storage_fill(split_storage *storage, const fm_split_table
   return FM_OK;
 }
 
-static fm_status split_chart(const fm_split_table *table, size_t which, split_show show,
+static fm_status split_chart(const fm_split_table *table, size_t which, fm_chart_shower show,
                              void *user) {
   split_storage storage = {0};
   fm_status status = split_storage_fill(&storage, table, split_charts[which].value);
@@ -95,11 +93,6 @@ static fm_status split_chart(const fm_split_table *table, size_t which, split_sh
                                     .decimals = split_charts[which].decimals});
   split_storage_release(&storage);
   return status;
-}
-
-static fm_status split_show_on_page(void *user, const fm_chart *chart) {
-  fm_page_chart(user, chart);
-  return FM_OK;
 }
 
 // A row a fold and class.
@@ -134,7 +127,7 @@ fm_status fm_split_report_add(fm_page *page, const fm_split_table *table) {
   fm_page_figure(page, "folds", "%zu", table->fold_count);
   fm_page_figures_end(page);
   for (size_t which = 0; which < SPLIT_CHARTS; which++)
-    FM_TRY(split_chart(table, which, split_show_on_page, page));
+    FM_TRY(split_chart(table, which, fm_page_show_chart, page));
   split_page_table(page, table);
   return FM_OK;
 }
@@ -155,12 +148,8 @@ fm_status fm_split_report_page(const fm_split_table *table, const char *folder, 
   return fm_page_commit(&page);
 }
 
-static fm_status split_draw(void *user, const fm_chart *chart) {
-  return fm_chart_draw(chart, *(const char **)user);
-}
-
 fm_status fm_split_report_draw(const fm_split_table *table, const char *folder) {
   for (size_t which = 0; which < SPLIT_CHARTS; which++)
-    FM_TRY(split_chart(table, which, split_draw, &folder));
+    FM_TRY(split_chart(table, which, fm_chart_show_drawn, &folder));
   return FM_OK;
 }

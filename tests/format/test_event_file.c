@@ -14,6 +14,7 @@
 
 #include "base/file.h"
 #include "format/event_file.h"
+#include "format/event_read.h"
 #include "format/event_record.h"
 
 typedef struct fixture {
@@ -197,6 +198,58 @@ static void a_folder_that_cannot_be_made_is_named(void **state) {
   assert_non_null(strstr(fm_error_message(), fm_event_file_path(self->file)));
 }
 
+// The pictures that were visited, as one text.
+static fm_status note_picture(void *user, const fm_event_picture *picture) {
+  char *text = user;
+  snprintf(text + strlen(text), 256 - strlen(text), "%s@%lld:%.*s;", picture->tag,
+           (long long)picture->step, (int)picture->size, (const char *)picture->data);
+  return strcmp(picture->tag, "stop") == 0 ? FM_ERR_NUMERIC : FM_OK;
+}
+
+static void write_picture(const fixture *self, int64_t step, const char *tag, const char *data) {
+  const fm_event_image image = {
+      .tag = tag, .width = 2, .height = 1, .png = data, .png_bytes = strlen(data)};
+  assert_int_equal(fm_event_file_image(self->file, step, &image), FM_OK);
+}
+
+static void pictures_are_read_back_up_to_what_is_being_written(void **state) {
+  const fixture *self = *state;
+  char seen[256] = "";
+  assert_int_equal(fm_event_file_cut(self->file, 0), FM_OK);
+  write_loss(self, 1);
+  write_picture(self, 1, "a", "first");
+  write_picture(self, 2, "b", "");
+  write_loss(self, 2);
+  write_picture(self, 3, "a", "second");
+  assert_int_equal(fm_event_pictures_read(self->folder, note_picture, seen), FM_OK);
+  assert_string_equal(seen, "a@1:first;b@2:;a@3:second;");
+  // A record that is not whole yet, or damaged, ends the reading without a failure.
+  seen[0] = 0;
+  assert_int_equal(
+      truncate(fm_event_file_path(self->file), (off_t)fm_event_file_bytes(self->file) - 1), 0);
+  assert_int_equal(fm_event_pictures_read(self->folder, note_picture, seen), FM_OK);
+  assert_string_equal(seen, "a@1:first;b@2:;");
+}
+
+static void a_visitor_that_fails_ends_the_reading(void **state) {
+  const fixture *self = *state;
+  char seen[256] = "";
+  assert_int_equal(fm_event_file_cut(self->file, 0), FM_OK);
+  write_picture(self, 1, "stop", "x");
+  write_picture(self, 1, "more", "y");
+  assert_int_equal(fm_event_pictures_read(self->folder, note_picture, seen), FM_ERR_NUMERIC);
+  assert_string_equal(seen, "stop@1:x;");
+}
+
+static void a_folder_without_events_has_no_pictures(void **state) {
+  (void)state;
+  char seen[256] = "", folder[] = "/tmp/fm_event_XXXXXX";
+  assert_int_equal(fm_event_pictures_read("/nonexistent", note_picture, seen), FM_END);
+  assert_non_null(mkdtemp(folder));
+  assert_int_equal(fm_event_pictures_read(folder, note_picture, seen), FM_END);
+  rmdir(folder);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(checksums_are_those_of_rfc_3720),
@@ -210,6 +263,10 @@ int main(void) {
       cmocka_unit_test_setup_teardown(a_writer_that_comes_again_takes_the_same_file, setup,
                                       teardown),
       cmocka_unit_test_setup_teardown(a_folder_that_cannot_be_made_is_named, setup, teardown),
+      cmocka_unit_test_setup_teardown(pictures_are_read_back_up_to_what_is_being_written, setup,
+                                      teardown),
+      cmocka_unit_test_setup_teardown(a_visitor_that_fails_ends_the_reading, setup, teardown),
+      cmocka_unit_test(a_folder_without_events_has_no_pictures),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -77,14 +77,20 @@
 
   function common(chart, scales, more) {
     const many = chart.series.length > 6;
+    const drawsLines = chart.kind === "lines" && !chart.series.some((series) => series.weights);
+    // The legend shows a line as it is drawn.
+    const sample = ({ datasetIndex: i }) => drawsLines
+      ? { pointStyle: "line", strokeStyle: chart.series[i].color, lineWidth: 2, lineDash: chart.series[i].dashed ? [5, 4] : [] }
+      : {};
     const legend = {
       display: chart.series.length > 1,
       position: many ? "right" : "top",
       labels: {
         color: theme("text"),
         boxWidth: 14,
+        ...(drawsLines ? { usePointStyle: true, pointStyleWidth: 26 } : {}),
         generateLabels: (plot) =>
-          Chart.defaults.plugins.legend.labels.generateLabels(plot).map((item) => ({ ...item, text: shorten(item.text, many ? 28 : 60) })),
+          Chart.defaults.plugins.legend.labels.generateLabels(plot).map((item) => ({ ...item, ...sample(item), text: shorten(item.text, many ? 28 : 60) })),
       },
     };
     return {
@@ -180,7 +186,7 @@
     const { rows, columns, values, maximum, row_names: rowNames, column_names: columnNames } = chart.matrix;
     const table = element("table", null, element("div", null, parent));
     table.className = "matrix";
-    if (columns > 8 || (columnNames || []).some((name) => name.length > 16)) table.classList.add("upright");
+    if (columns > 8 || (columnNames || []).some((name) => name.length > 24)) table.classList.add("upright");
     const head = element("thead", null, table);
     if (chart.x.label) {
       const row = element("tr", null, head);
@@ -261,6 +267,9 @@
 
   const kinds = { bars, histogram, lines };
 
+  // Curves and histograms stand side by side where there is room, unless they have many lines.
+  const half = (chart) => (chart.kind === "lines" || chart.kind === "histogram") && chart.series.length <= 12;
+
   function plot(entry) {
     const { chart, box } = entry;
     if (entry.instance) entry.instance.destroy();
@@ -271,7 +280,7 @@
       (chart.matrix.numbers ? matrixTable : heatMap)(chart, box);
     } else {
       const frame = element("div", null, box);
-      frame.style.height = `${Math.min(chart.height, 4000) * (chart.lies ? 1 : 0.8)}px`;
+      frame.style.height = half(chart) ? "20rem" : `${Math.min(chart.height, 4000) * (chart.lies ? 1 : 0.8)}px`;
       if (chart.kind === "bars" && !chart.lies) frame.style.minWidth = `${chart.categories.length * chart.series.length * 14}px`;
       entry.instance = new Chart(element("canvas", null, frame), kinds[chart.kind](chart));
     }
@@ -294,6 +303,7 @@
   function figure(holder) {
     const chart = JSON.parse(holder.querySelector("script").textContent);
     holder.dataset.name = chart.name;
+    holder.classList.toggle("half", half(chart));
     element("h3", chart.title || chart.name, holder);
     if (chart.note) element("p", chart.note, holder).className = "note";
     const tools = element("div", null, holder);
