@@ -86,9 +86,10 @@ static double box_loss(const problem *p, const double *deltas) {
 
 typedef double formula(const problem *p, const double *values);
 
-// count values, of which those of masked rows have no gradient.
+// Rows of `width` values; those of masked rows have no gradient.
 static void check(const problem *p, double loss, formula *f, const float *values,
-                  const float *gradient, size_t count, size_t masked) {
+                  const float *gradient, size_t width) {
+  const size_t count = COUNT * width, masked = (ROWS - COUNT) * width;
   double *exact = test_alloc(count + masked, sizeof *exact);
   for (size_t i = 0; i < count; i++)
     exact[i] = (double)values[i];
@@ -111,15 +112,12 @@ static void losses_and_gradients_are_those_of_the_formulas(void **state) {
   (void)state;
   for (uint64_t seed = 1; seed <= 3; seed++) {
     problem *p = problem_new(seed);
-    const size_t masked = ROWS - COUNT;
     for (int kind = 0; kind < 2; kind++) {
       p->config.loss_class = kind;
       run(p);
-      check(p, p->losses.classifier, class_loss, p->logits, p->dlogits, COUNT * CLASSES,
-            masked * CLASSES);
+      check(p, p->losses.classifier, class_loss, p->logits, p->dlogits, CLASSES);
     }
-    check(p, p->losses.box_reg, box_loss, p->deltas, p->ddeltas, COUNT * CLASSES * 4,
-          masked * CLASSES * 4);
+    check(p, p->losses.box_reg, box_loss, p->deltas, p->ddeltas, CLASSES * 4);
     problem_free(p);
   }
 }

@@ -51,9 +51,11 @@ FM_KERNEL static void LANES_OF(correlate_row)(float *sum, const float *x, const 
     LANES_OF(correlate)(sum, x, dy, row, 5);
     break;
   default:
-    for (int k = 0; k < row->kernel; ++k)
-      LANES_OF(correlate)
-      (sum + (size_t)k * LANES, x + (size_t)(k * row->dilation) * LANES, dy, row, 1);
+    for (int k = 0; k < row->kernel; ++k) {
+      float *own = sum + (size_t)k * LANES;
+      const float *from = x + (size_t)(k * row->dilation) * LANES;
+      LANES_OF(correlate)(own, from, dy, row, 1);
+    }
   }
 }
 
