@@ -42,7 +42,9 @@ def main():
         png = run("pkg-config", "--cflags", "--libs", "libpng").split()
         program = pathlib.Path(folder) / "detect_faces"
         # Written for C11 and for C++ alike.
-        run("cc", "-std=c11", "-Wall", "-Wextra", "-Werror", example, "-o", program, *flags, *png)
+        # A library built with the sanitizers wants them in the program, too.
+        sanitize = ["-fsanitize=address,undefined"] if "libasan" in run("ldd", library) else []
+        run("cc", "-std=c11", "-Wall", "-Wextra", "-Werror", *sanitize, example, "-o", program, *flags, *png)
         run("c++", "-fsyntax-only", "-Wall", "-Werror", "-x", "c++", header)
         environment["LD_LIBRARY_PATH"] = str(library.parent)
         data = pathlib.Path(folder) / "data"

@@ -116,7 +116,11 @@ def kill_runs(bench, reference, seconds, kills, chance):
 
 def terminate_run(bench, reference, seconds):
     process = subprocess.Popen(bench.command("term"), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-    time.sleep(seconds * 0.6)
+    # In the middle of the training, however slow the machine is by now.
+    steps = bench.runs / "term" / "fold_1" / "steps.jsonl"
+    deadline = time.monotonic() + 20 * seconds + 60
+    while time.monotonic() < deadline and not (steps.exists() and steps.read_text().count("\n") >= 2):
+        time.sleep(0.01)
     process.send_signal(signal.SIGTERM)
     output = process.communicate(timeout=120)[0]
     check(process.returncode == 0, "SIGTERM: exit status 0")
