@@ -41,7 +41,7 @@ bench: packages-bench ## how fast this machine trains and detects
 
 asan: packages-test $(ASAN)/build.ninja ## build and run the tests with the address and undefined behaviour sanitizers
 	@ninja -C $(ASAN)
-	@LSAN_OPTIONS=suppressions=$(CURDIR)/tests/lsan.supp $(PYTHON) tools/run_tests.py $(ASAN) --no-suite parity
+	@LSAN_OPTIONS=suppressions=$(CURDIR)/tests/lsan.supp:print_suppressions=0 $(PYTHON) tools/run_tests.py $(ASAN) --no-suite parity
 
 format: ## lay out all C files by .clang-format
 	@clang-format -i $(SOURCES)

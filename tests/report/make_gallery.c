@@ -1,6 +1,7 @@
 // make_gallery DIR: every chart of the gallery as pictures and on one page, to look at and for
 // test_page.py.
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "base/file.h"
 #include "gallery.h"
@@ -51,7 +52,9 @@ int main(int argc, char **argv) {
   make_texts(&target.page);
   fm_page_section(&target.page, "Charts");
   const size_t count = gallery_each(make_chart, &target);
-  if (fm_page_commit(&target.page) < 0) {
+  const fm_status status = fm_page_commit(&target.page);
+  free(path);
+  if (status < 0) {
     fprintf(stderr, "make_gallery: %s\n", fm_error_message());
     return 1;
   }
