@@ -134,3 +134,32 @@ fm_value fm_graph_add_node(fm_graph *graph, const fm_op *op, const fm_value *inp
   ++graph->node_count;
   return output;
 }
+
+int fm_graph_node_count(const fm_graph *graph) {
+  return graph->node_count;
+}
+
+void fm_graph_view_node(const fm_graph *graph, int node, fm_node_view *out) {
+  _Static_assert((int)FM_NODE_VIEW_INPUTS_MAX == (int)FM_NODE_INPUTS_MAX, "all inputs are shown");
+  const fm_node *shown = &graph->nodes[node];
+  *out = (fm_node_view){.op = shown->op->name,
+                        .input_count = shown->input_count,
+                        .output = shown->output,
+                        .settings = {.weight = -1,
+                                     .bias = -1,
+                                     .norm_weight = -1,
+                                     .norm_bias = -1,
+                                     .norm_mean = -1,
+                                     .norm_variance = -1}};
+  memcpy(out->inputs, shown->inputs, sizeof out->inputs);
+  if (shown->op->describe)
+    shown->op->describe(shown, &out->settings);
+}
+
+int fm_graph_input_value(const fm_graph *graph, int input) {
+  return graph->inputs[input].value;
+}
+
+int fm_graph_output_value(const fm_graph *graph, int output) {
+  return graph->outputs[output].value;
+}

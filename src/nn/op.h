@@ -8,6 +8,7 @@
 
 #include "base/status.h"
 #include "nn/graph.h"
+#include "nn/graph_view.h"
 #include "nn/plan.h"
 #include "nn/tensor.h"
 
@@ -59,7 +60,9 @@ struct fm_op {
   fm_status (*forward)(fm_op_context *context);
   fm_status (*backward)(fm_op_context *context);
   void (*release)(fm_op_context *context); // what prepare made; also after a failed prepare
-  const struct fm_op_case *cases;          // for tests/nn; ends with name NULL
+  // Fills in the settings of graph_view.h; NULL for ops without any.
+  void (*describe)(const fm_node *node, fm_node_settings *out);
+  const struct fm_op_case *cases; // for tests/nn; ends with name NULL
 };
 
 // One test case of an op: builds a small graph on inputs of the given shapes; the harness runs

@@ -191,11 +191,16 @@ static const fm_op_case activate_cases[] = {
     {.name = NULL},
 };
 
+static void activate_describe(const fm_node *node, fm_node_settings *out) {
+  out->act = ((const activate_options *)(const void *)node->options)->act;
+}
+
 const fm_op fm_op_activate = {
     .name = "activate",
     .infer = activate_infer,
     .prepare = activate_prepare,
     .forward = activate_forward,
     .backward = activate_backward,
+    .describe = activate_describe,
     .cases = activate_cases,
 };

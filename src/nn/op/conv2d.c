@@ -379,6 +379,25 @@ static void conv2d_add_params(fm_graph *graph, const fm_conv2d_options *o, int i
     params[CONV_TRACKED] = conv2d_add_param(graph, o->norm_name, ".num_batches_tracked", spec);
 }
 
+static void conv2d_describe(const fm_node *node, fm_node_settings *out) {
+  const conv2d_options *o = conv2d_options_of(node);
+  *out = (fm_node_settings){.kernel = o->kernel,
+                            .stride = o->stride,
+                            .padding = o->padding,
+                            .padding_end = o->padding_end,
+                            .dilation = o->dilation,
+                            .groups = o->groups,
+                            .act = o->act,
+                            .norm = o->norm,
+                            .norm_eps = o->eps,
+                            .weight = node->params[CONV_WEIGHT],
+                            .bias = node->params[CONV_BIAS],
+                            .norm_weight = node->params[CONV_GAMMA],
+                            .norm_bias = node->params[CONV_BETA],
+                            .norm_mean = node->params[CONV_MEAN],
+                            .norm_variance = node->params[CONV_VARIANCE]};
+}
+
 extern const fm_op fm_op_conv2d;
 
 fm_value fm_conv2d(fm_graph *graph, fm_value x, const fm_conv2d_options *options) {
@@ -420,5 +439,6 @@ const fm_op fm_op_conv2d = {
     .forward = conv2d_forward,
     .backward = fm_conv2d_backward,
     .release = conv2d_release,
+    .describe = conv2d_describe,
     .cases = fm_conv2d_cases,
 };

@@ -413,6 +413,12 @@ static const fm_op_case linear_cases[] = {
     {.name = NULL},
 };
 
+static void linear_describe(const fm_node *node, fm_node_settings *out) {
+  out->act = linear_options_of(node)->act;
+  out->weight = node->params[LINEAR_WEIGHT];
+  out->bias = node->params[LINEAR_BIAS];
+}
+
 const fm_op fm_op_linear = {
     .name = "linear",
     .state_bytes = sizeof(linear_state),
@@ -421,5 +427,6 @@ const fm_op fm_op_linear = {
     .forward = linear_forward,
     .backward = linear_backward,
     .release = linear_release,
+    .describe = linear_describe,
     .cases = linear_cases,
 };

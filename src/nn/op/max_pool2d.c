@@ -99,5 +99,6 @@ const fm_op fm_op_max_pool2d = {
     .forward = fm_pooling_forward,
     .backward = fm_pooling_backward,
     .release = fm_pooling_release,
+    .describe = fm_pooling_describe,
     .cases = max_pool2d_cases,
 };

@@ -104,3 +104,10 @@ void fm_pooling_release(fm_op_context *context) {
   fm_primitive_release(&state->forward);
   fm_primitive_release(&state->backward);
 }
+
+void fm_pooling_describe(const fm_node *node, fm_node_settings *out) {
+  const pooling_options *o = (const pooling_options *)(const void *)node->options;
+  out->kernel = o->kernel;
+  out->stride = o->stride;
+  out->padding = o->padding;
+}

@@ -22,5 +22,6 @@ FM_MUST_USE fm_status fm_pooling_prepare(fm_op_context *context, dnnl_alg_kind_t
 FM_MUST_USE fm_status fm_pooling_forward(fm_op_context *context);
 FM_MUST_USE fm_status fm_pooling_backward(fm_op_context *context);
 void fm_pooling_release(fm_op_context *context);
+void fm_pooling_describe(const fm_node *node, fm_node_settings *out);
 
 #endif

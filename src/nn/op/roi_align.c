@@ -360,6 +360,11 @@ fm_value fm_roi_align(fm_graph *graph, const fm_value *levels, fm_value rois,
 
 extern const fm_op_case fm_roi_align_cases[];
 
+static void roi_describe(const fm_node *node, fm_node_settings *out) {
+  out->output_size = roi_options_of(node)->output_size;
+  out->sampling_ratio = roi_options_of(node)->sampling_ratio;
+}
+
 const fm_op fm_op_roi_align = {
     .name = "roi_align",
     .state_bytes = sizeof(roi_state),
@@ -367,5 +372,6 @@ const fm_op fm_op_roi_align = {
     .prepare = roi_prepare,
     .forward = roi_forward,
     .backward = roi_backward,
+    .describe = roi_describe,
     .cases = fm_roi_align_cases,
 };

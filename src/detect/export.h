@@ -1,0 +1,24 @@
+// Weights files in the forms of other programs.
+#ifndef FM_DETECT_EXPORT_H
+#define FM_DETECT_EXPORT_H
+
+#include "base/status.h"
+
+typedef enum fm_export_format {
+  FM_EXPORT_ONNX,        // the whole detector, from a picture to boxes, labels and scores
+  FM_EXPORT_TORCH,       // a state_dict for torch.load
+  FM_EXPORT_SAFETENSORS, // the tensors alone
+  FM_EXPORT_FORMATS,
+} fm_export_format;
+
+typedef struct fm_export_options {
+  fm_export_format format;
+  int width,
+      height; // of the pictures that the ONNX model takes; 0: model.min_size, in multiples of 32
+} fm_export_options;
+
+// `weights` is a weights file; the ONNX form needs its configuration in it.
+FM_MUST_USE fm_status fm_weights_export(const char *weights, const char *path,
+                                        const fm_export_options *options);
+
+#endif

@@ -1,0 +1,129 @@
+// Exporting weights files: what can be and what cannot. That the exported model finds the same
+// boxes is tests/parity/exports.py's to say.
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "detect/detector.h"
+#include "detect/export.h"
+#include "detect/weights.h"
+#include "format/torch_archive.h"
+
+static char weights[] = "/tmp/facemask-test-XXXXXX", out[] = "/tmp/facemask-test-XXXXXX";
+
+// A small detector; its file is `weights`.
+static void put_detector(void **state) {
+  (void)state;
+  static const char *const names[] = {"a", "b"};
+  fm_model_config config;
+  fm_model_config_preset(&config, FM_ARCH_EFFICIENTNET_LITE0_FPN);
+  config.fpn_channels = 16;
+  config.box_head_features = 16;
+  config.min_size = 100;
+  const fm_detector_options options = {.config = &config, .class_count = 2, .precision = FM_F32};
+  fm_detector *detector;
+  assert_int_equal(fm_detector_new(&detector, &options), FM_OK);
+  assert_int_equal(fm_weights_save(detector, weights, names, 2, false), FM_OK);
+  fm_detector_free(detector);
+}
+
+static void assert_refused(const fm_export_options *options, fm_status status, const char *words) {
+  assert_int_equal(fm_weights_export(weights, out, options), status);
+  if (!strstr(fm_error_message(), words))
+    fail_msg("\"%s\" is not in \"%s\"", words, fm_error_message());
+}
+
+static bool holds(const fm_bytes *bytes, const char *text) {
+  return memmem(bytes->data, bytes->size, text, strlen(text)) != NULL;
+}
+
+static void a_whole_detector_becomes_the_same_onnx_file_each_time(void **state) {
+  put_detector(state);
+  const fm_export_options options = {FM_EXPORT_ONNX, 64, 96};
+  fm_bytes first, second;
+  if (fm_weights_export(weights, out, &options) < 0)
+    fail_msg("%s", fm_error_message());
+  assert_int_equal(fm_file_read(&first, out, 64 << 20), FM_OK);
+  static const char *const parts[] = {"NonMaxSuppression", "RoiAlign", "a\nb", "labels",
+                                      "backbone.body._blocks.15._project_conv.weight"};
+  for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
+    assert_true(holds(&first, parts[i]));
+  assert_int_equal(fm_weights_export(weights, out, &options), FM_OK);
+  assert_int_equal(fm_file_read(&second, out, 64 << 20), FM_OK);
+  assert_int_equal(first.size, second.size);
+  assert_memory_equal(first.data, second.data, first.size);
+  free(first.data);
+  free(second.data);
+}
+
+static void sizes_are_multiples_of_32_and_follow_the_settings(void **state) {
+  put_detector(state);
+  assert_int_equal(fm_weights_export(weights, out, &(fm_export_options){FM_EXPORT_ONNX, 0, 0}),
+                   FM_OK);
+  assert_refused(&(fm_export_options){FM_EXPORT_ONNX, 100, 0}, FM_ERR_ARGUMENT, "a width of 100");
+  assert_refused(&(fm_export_options){FM_EXPORT_ONNX, 0, 16384}, FM_ERR_ARGUMENT,
+                 "a height of 16384");
+}
+
+static void tensors_become_a_state_dict_and_lose_their_settings(void **state) {
+  put_detector(state);
+  fm_torch_archive *archive;
+  fm_safetensors *file;
+  fm_weights_info info;
+  assert_int_equal(fm_safetensors_open(&file, weights), FM_OK);
+  assert_int_equal(fm_weights_export(weights, out, &(fm_export_options){.format = FM_EXPORT_TORCH}),
+                   FM_OK);
+  assert_int_equal(fm_torch_archive_open(&archive, out), FM_OK);
+  assert_int_equal(fm_torch_archive_count(archive), fm_safetensors_count(file));
+  for (size_t i = 0; i < fm_torch_archive_count(archive); i++) {
+    const fm_st_tensor *tensor = fm_torch_archive_tensor(archive, i);
+    const fm_st_tensor *expected = fm_safetensors_find(file, tensor->name);
+    assert_non_null(expected);
+    assert_int_equal(tensor->bytes, expected->bytes);
+    assert_memory_equal(tensor->data, expected->data, tensor->bytes);
+  }
+  fm_torch_archive_free(archive);
+  fm_safetensors_free(file);
+  assert_int_equal(
+      fm_weights_export(weights, out, &(fm_export_options){.format = FM_EXPORT_SAFETENSORS}),
+      FM_OK);
+  assert_int_equal(fm_weights_info_read(&info, out), FM_OK);
+  assert_false(info.has_config);
+}
+
+static void what_is_no_whole_detector_is_refused_as_onnx(void **state) {
+  (void)state;
+  static const float number = 1;
+  const fm_st_tensor tensor = {.name = "backbone.body._bn0.bias", .data = &number, .bytes = 4};
+  fm_weights_info info = {.has_config = true};
+  const fm_export_options options = {.format = FM_EXPORT_ONNX};
+  fm_model_config_preset(&info.config, FM_ARCH_EFFICIENTNET_LITE0_FPN);
+  assert_int_equal(fm_weights_write(weights, &tensor, 1, &(fm_weights_info){0}), FM_OK);
+  assert_refused(&options, FM_ERR_FORMAT, "does not say what model it is");
+  assert_int_equal(fm_weights_write(weights, &tensor, 1, &info), FM_OK);
+  assert_refused(&options, FM_ERR_FORMAT, "not a whole detector");
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(a_whole_detector_becomes_the_same_onnx_file_each_time),
+      cmocka_unit_test(sizes_are_multiples_of_32_and_follow_the_settings),
+      cmocka_unit_test(tensors_become_a_state_dict_and_lose_their_settings),
+      cmocka_unit_test(what_is_no_whole_detector_is_refused_as_onnx),
+  };
+  const int first = mkstemp(weights), second = mkstemp(out);
+  if (first < 0 || second < 0 || close(first) != 0 || close(second) != 0)
+    return 1;
+  const int failed = cmocka_run_group_tests(tests, NULL, NULL);
+  unlink(weights);
+  unlink(out);
+  return failed;
+}
