@@ -155,6 +155,17 @@ def check_convolutions(check):
     conv(check, (2, 16, 9, 7), out=32, kernel=1, norm="frozen", act="relu", residual=True)
     conv(check, (2, 16, 9, 7), out=24, kernel=1, norm="batch", residual=True)
     conv(check, (2, 24, 1, 1), out=8, kernel=1, bias=1)
+    # Enough pixels for Winograd's algorithm.
+    conv(check, (2, 32, 25, 31), out=48, kernel=3, padding=1, bias=1, act="relu")
+    conv(check, (1, 64, 33, 30), out=32, kernel=3, padding=1, norm="frozen", act="relu")
+    conv(check, (3, 16, 22, 18), out=16, kernel=3, padding=1, norm="batch", act="hard_swish")
+    conv(check, (2, 16, 25, 31), out=32, kernel=3, padding=1, norm="frozen", residual=True)
+    conv(check, (2, 16, 25, 31), out=32, kernel=3, padding=0)
+    # Depthwise in our own loops.
+    for kernel, stride, padding, dilation in ((3, 1, 1, 1), (3, 2, 1, 1), (5, 1, 2, 1), (5, 2, 2, 1), (3, 1, 2, 2), (7, 3, 2, 1)):
+        conv(check, (3, 40, 19, 23), out=40, kernel=kernel, stride=stride, padding=padding, dilation=dilation, groups=40,
+             norm="frozen", act="relu6")
+    conv(check, (2, 24, 9, 7), out=24, kernel=5, padding=2, groups=24, bias=1)
 
 
 def check_linear(check):

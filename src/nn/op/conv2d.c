@@ -8,6 +8,8 @@
 #include "nn/op/conv2d.h"
 #include "nn/params_layout.h"
 
+enum { CONV_WINOGRAD_PIXELS = 900, CONV_BLOCK = 16 };
+
 static const conv2d_options *conv2d_options_of(const fm_node *node) {
   return (const conv2d_options *)(const void *)node->options;
 }
@@ -94,6 +96,17 @@ void fm_conv2d_geometry_of(conv2d_geometry *out, const conv2d_options *o) {
   }
 }
 
+dnnl_alg_kind_t fm_conv2d_algorithm(const fm_op_context *context) {
+  const conv2d_options *o = conv2d_options_of(context->node);
+  const fm_shape x = context->x[0].shape, y = context->y.shape;
+  const bool fits = context->precision == FM_F32 && o->groups == 1 && o->kernel == 3 &&
+                    o->stride == 1 && o->dilation == 1 && o->padding == o->padding_end;
+  // Weights are turned at each run, which few pixels do not repay.
+  const bool pays = (long)y.n * y.h * y.w >= CONV_WINOGRAD_PIXELS && x.c % CONV_BLOCK == 0 &&
+                    y.c % CONV_BLOCK == 0;
+  return fits && pays ? dnnl_convolution_winograd : dnnl_convolution_direct;
+}
+
 static fm_status conv2d_forward_pd(dnnl_primitive_desc_t *pd, const fm_op_context *context,
                                    const dnnl_memory_desc_t *destination,
                                    dnnl_primitive_attr_t attributes) {
@@ -108,11 +121,16 @@ static fm_status conv2d_forward_pd(dnnl_primitive_desc_t *pd, const fm_op_contex
   dnnl_convolution_desc_t desc;
   // For inference oneDNN 2.6 would choose interleaved channels, and the reference loop wherever
   // their number is odd to it; for training it chooses blocks, which are as fast or faster.
+  dnnl_alg_kind_t algorithm = fm_conv2d_algorithm(context);
   FM_DNNL(dnnl_dilated_convolution_forward_desc_init(
-      &desc, dnnl_forward_training, dnnl_convolution_direct, &source, &weight, &bias, destination,
-      g.strides, g.dilates, g.padding, g.padding_end));
-  FM_DNNL(dnnl_primitive_desc_create(pd, &desc, attributes, fm_dnnl_engine(), NULL));
-  return FM_OK;
+      &desc, dnnl_forward_training, algorithm, &source, &weight, &bias, destination, g.strides,
+      g.dilates, g.padding, g.padding_end));
+  dnnl_status_t made = dnnl_primitive_desc_create(pd, &desc, attributes, fm_dnnl_engine(), NULL);
+  if (made != dnnl_success && algorithm != dnnl_convolution_direct) {
+    desc.alg_kind = dnnl_convolution_direct; // other processors, other post-ops
+    made = dnnl_primitive_desc_create(pd, &desc, attributes, fm_dnnl_engine(), NULL);
+  }
+  return fm_dnnl_check(made, "dnnl_primitive_desc_create");
 }
 
 // The layout of y is what the primitive without post-ops wants; the residual's descriptor needs it.

@@ -37,6 +37,7 @@ static fm_status backward_weight_desc(dnnl_memory_desc_t *out, const fm_op_conte
 }
 
 typedef struct backward_geometry {
+  dnnl_alg_kind_t algorithm;
   dnnl_memory_desc_t source, destination, bias;
   conv2d_geometry conv;
   dnnl_primitive_attr_t attributes;
@@ -56,8 +57,8 @@ static fm_status backward_geometry_init(backward_geometry *g, const fm_op_contex
                               dnnl_format_tag_any));
   dnnl_convolution_desc_t desc;
   FM_DNNL(dnnl_dilated_convolution_forward_desc_init(
-      &desc, dnnl_forward_training, dnnl_convolution_direct, &g->source, &weight, NULL,
-      &g->destination, g->conv.strides, g->conv.dilates, g->conv.padding, g->conv.padding_end));
+      &desc, dnnl_forward_training, g->algorithm, &g->source, &weight, NULL, &g->destination,
+      g->conv.strides, g->conv.dilates, g->conv.padding, g->conv.padding_end));
   FM_DNNL(dnnl_primitive_desc_create(&g->hint, &desc, NULL, fm_dnnl_engine(), NULL));
   return fm_dnnl_attributes(&g->attributes);
 }
@@ -77,8 +78,8 @@ static fm_status backward_prepare_data(fm_op_context *context, const backward_ge
   FM_TRY(fm_dnnl_desc(&source, &context->x[0]));
   dnnl_convolution_desc_t desc;
   FM_DNNL(dnnl_dilated_convolution_backward_data_desc_init(
-      &desc, dnnl_convolution_direct, &source, &weight, &g->destination, g->conv.strides,
-      g->conv.dilates, g->conv.padding, g->conv.padding_end));
+      &desc, g->algorithm, &source, &weight, &g->destination, g->conv.strides, g->conv.dilates,
+      g->conv.padding, g->conv.padding_end));
   dnnl_primitive_desc_t pd;
   FM_DNNL(dnnl_primitive_desc_create(&pd, &desc, g->attributes, fm_dnnl_engine(), g->hint));
   const dnnl_memory_desc_t wanted = *dnnl_primitive_desc_query_md(pd, dnnl_query_weights_md, 0);
@@ -126,8 +127,8 @@ static fm_status backward_prepare_weights(fm_op_context *context, const backward
   FM_TRY(backward_weight_desc(&plain, context, dnnl_f32, dnnl_oihw));
   dnnl_convolution_desc_t desc;
   FM_DNNL(dnnl_dilated_convolution_backward_weights_desc_init(
-      &desc, dnnl_convolution_direct, &g->source, &any, state->trains_bias ? &g->bias : NULL,
-      &g->destination, g->conv.strides, g->conv.dilates, g->conv.padding, g->conv.padding_end));
+      &desc, g->algorithm, &g->source, &any, state->trains_bias ? &g->bias : NULL, &g->destination,
+      g->conv.strides, g->conv.dilates, g->conv.padding, g->conv.padding_end));
   dnnl_primitive_desc_t pd;
   FM_DNNL(dnnl_primitive_desc_create(&pd, &desc, g->attributes, fm_dnnl_engine(), g->hint));
   const dnnl_memory_desc_t diff = *dnnl_primitive_desc_query_md(pd, dnnl_query_diff_weights_md, 0);
@@ -144,6 +145,22 @@ static fm_status backward_prepare_weights(fm_op_context *context, const backward
   return FM_OK;
 }
 
+static fm_status backward_prepare_primitives(fm_op_context *context, dnnl_alg_kind_t algorithm,
+                                             size_t *diff_bytes) {
+  conv2d_state *state = context->state;
+  fm_primitive_release(&state->backward_data); // of an algorithm that failed halfway
+  fm_primitive_release(&state->backward_weights);
+  fm_primitive_release(&state->weight_gradient_reorder);
+  backward_geometry g = {.algorithm = algorithm};
+  fm_status status = backward_geometry_init(&g, context);
+  if (status == FM_OK && context->wants_dx[0])
+    status = backward_prepare_data(context, &g);
+  if (status == FM_OK && state->wants_weight_gradient)
+    status = backward_prepare_weights(context, &g, diff_bytes);
+  backward_geometry_release(&g);
+  return status;
+}
+
 static size_t backward_take(size_t *used, size_t bytes) {
   const size_t offset = *used;
   *used += (bytes + 63) / 64 * 64;
@@ -158,13 +175,10 @@ fm_status fm_conv2d_prepare_backward(fm_op_context *context) {
   state->wants_weight_gradient = state->trains_weight || state->trains_bias;
   state->weight_elements = fm_params_elements(context->params, context->node->params[CONV_WEIGHT]);
   size_t diff_bytes = 0;
-  backward_geometry g = {0};
-  fm_status status = backward_geometry_init(&g, context);
-  if (status == FM_OK && context->wants_dx[0])
-    status = backward_prepare_data(context, &g);
-  if (status == FM_OK && state->wants_weight_gradient)
-    status = backward_prepare_weights(context, &g, &diff_bytes);
-  backward_geometry_release(&g);
+  fm_status status =
+      backward_prepare_primitives(context, fm_conv2d_algorithm(context), &diff_bytes);
+  if (status < 0 && fm_conv2d_algorithm(context) != dnnl_convolution_direct)
+    status = backward_prepare_primitives(context, dnnl_convolution_direct, &diff_bytes);
   FM_TRY(status);
   context->reads_x_in_backward[0] = state->wants_weight_gradient;
   context->reads_y_in_backward = o->act != FM_ACT_NONE && !state->keeps_preactivation;
