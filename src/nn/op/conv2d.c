@@ -4,7 +4,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "nn/chunk.h"
 #include "nn/op/conv2d.h"
 #include "nn/params_layout.h"
 
@@ -44,21 +43,15 @@ static dnnl_alg_kind_t conv2d_eltwise(fm_activation act, float *alpha, float *be
   }
 }
 
-// How the residual reaches the primitive.
-typedef enum conv2d_addition { CONV_ADD_NONE, CONV_ADD_BINARY, CONV_ADD_IN_PLACE } conv2d_addition;
-
 // Post-ops: + residual, then the activation.
 static fm_status conv2d_attributes(dnnl_primitive_attr_t *out, const conv2d_options *o,
-                                   conv2d_addition addition, const dnnl_memory_desc_t *residual,
-                                   bool activate) {
+                                   const dnnl_memory_desc_t *residual, bool activate) {
   FM_TRY(fm_dnnl_attributes(out));
   dnnl_post_ops_t ops;
   FM_DNNL(dnnl_post_ops_create(&ops));
   dnnl_status_t status = dnnl_success;
-  if (addition == CONV_ADD_BINARY)
+  if (residual)
     status = dnnl_post_ops_append_binary(ops, dnnl_binary_add, residual);
-  else if (addition == CONV_ADD_IN_PLACE)
-    status = dnnl_post_ops_append_sum(ops, 1.0f);
   if (status == dnnl_success && activate && o->act != FM_ACT_NONE) {
     float alpha, beta;
     const dnnl_alg_kind_t kind = conv2d_eltwise(o->act, &alpha, &beta);
@@ -178,49 +171,19 @@ static fm_status conv2d_prepare_working(fm_op_context *context, const dnnl_memor
   return fm_working_get(&state->bias, context->params, &spec);
 }
 
-static fm_status conv2d_fused_pd(dnnl_primitive_desc_t *pd, const fm_op_context *context,
-                                 const dnnl_memory_desc_t *destination, conv2d_addition addition) {
-  const conv2d_state *state = context->state;
-  const bool activate = !state->batch_norm && !state->keeps_preactivation;
-  dnnl_primitive_attr_t attributes;
-  FM_TRY(conv2d_attributes(&attributes, conv2d_options_of(context->node), addition, destination,
-                           activate));
-  const fm_status status = conv2d_forward_pd(pd, context, destination, attributes);
-  dnnl_primitive_attr_destroy(attributes);
-  return status;
-}
-
-// Whether oneDNN has only its slow reference loops for this.
-static bool conv2d_is_reference(const_dnnl_primitive_desc_t pd) {
-  const char *name = NULL;
-  return dnnl_primitive_desc_query(pd, dnnl_query_impl_info_str, 0, &name) == dnnl_success &&
-         strncmp(name, "ref", 3) == 0;
-}
-
-// The residual is read where it lies if a fast primitive can do so; otherwise it is copied into y
-// and added to (oneDNN 2.6 has no bf16 convolution in NHWC with the former).
-static fm_status conv2d_choose_primitive(dnnl_primitive_desc_t *pd, fm_op_context *context,
-                                         const dnnl_memory_desc_t *destination, bool residual) {
-  conv2d_state *state = context->state;
-  FM_TRY(conv2d_fused_pd(pd, context, destination, residual ? CONV_ADD_BINARY : CONV_ADD_NONE));
-  if (!residual || state->keeps_preactivation || !conv2d_is_reference(*pd))
-    return FM_OK;
-  dnnl_primitive_desc_t in_place = NULL;
-  const fm_status status = conv2d_fused_pd(&in_place, context, destination, CONV_ADD_IN_PLACE);
-  dnnl_primitive_desc_destroy(*pd);
-  *pd = in_place;
-  state->adds_in_place = true;
-  return status;
-}
-
 static fm_status conv2d_prepare_primitive(fm_op_context *context) {
   conv2d_state *state = context->state;
   const conv2d_options *o = conv2d_options_of(context->node);
   const bool residual = o->residual && !state->batch_norm;
   dnnl_memory_desc_t destination;
   FM_TRY(conv2d_choose_layout(context, &destination));
+  dnnl_primitive_attr_t attributes;
+  const bool activate = !state->batch_norm && !state->keeps_preactivation;
+  FM_TRY(conv2d_attributes(&attributes, o, residual ? &destination : NULL, activate));
   dnnl_primitive_desc_t pd = NULL;
-  FM_TRY(conv2d_choose_primitive(&pd, context, &destination, residual));
+  const fm_status status = conv2d_forward_pd(&pd, context, &destination, attributes);
+  dnnl_primitive_attr_destroy(attributes);
+  FM_TRY(status);
   const dnnl_memory_desc_t source = *dnnl_primitive_desc_query_md(pd, dnnl_query_src_md, 0);
   const dnnl_memory_desc_t weight = *dnnl_primitive_desc_query_md(pd, dnnl_query_weights_md, 0);
   const dnnl_memory_desc_t bias = *dnnl_primitive_desc_query_md(pd, dnnl_query_weights_md, 1);
@@ -229,7 +192,7 @@ static fm_status conv2d_prepare_primitive(fm_op_context *context) {
   FM_TRY(fm_primitive_add(&state->forward, DNNL_ARG_WEIGHTS, &weight));
   FM_TRY(fm_primitive_add(&state->forward, DNNL_ARG_BIAS, &bias));
   FM_TRY(fm_primitive_add(&state->forward, DNNL_ARG_DST, &destination));
-  if (residual && !state->adds_in_place)
+  if (residual)
     FM_TRY(fm_primitive_add(&state->forward, DNNL_ARG_ATTR_MULTIPLE_POST_OP(0) | DNNL_ARG_SRC_1,
                             &destination));
   state->source = context->x[0];
@@ -275,8 +238,8 @@ static fm_status conv2d_prepare(fm_op_context *context) {
   size_t used = 0;
   state->scratch_source =
       conv2d_take(&used, state->reorders_source ? fm_tensor_bytes(&state->source) : 0);
-  state->scratch_residual = conv2d_take(
-      &used, state->reorders_residual && !state->adds_in_place ? fm_tensor_bytes(&context->y) : 0);
+  state->scratch_residual =
+      conv2d_take(&used, state->reorders_residual ? fm_tensor_bytes(&context->y) : 0);
   state->scratch_pad_forward = conv2d_take(&used, state->forward.scratchpad_bytes);
   const size_t padded = (size_t)fm_tensor_blocks(&context->y) * (size_t)context->y.block;
   if (state->batch_norm)
@@ -293,24 +256,6 @@ static fm_status conv2d_prepare(fm_op_context *context) {
   return backward ? fm_conv2d_prepare_backward(context) : FM_OK;
 }
 
-// Brings the residual to where the primitive reads it.
-static fm_status conv2d_forward_residual(fm_op_context *context) {
-  conv2d_state *state = context->state;
-  void *residual = context->x[1].data;
-  if (state->reorders_residual) {
-    fm_primitive_set(&state->residual_reorder, DNNL_ARG_FROM, residual);
-    residual = state->adds_in_place ? context->y.data
-                                    : (uint8_t *)context->scratch + state->scratch_residual;
-    fm_primitive_set(&state->residual_reorder, DNNL_ARG_TO, residual);
-    FM_TRY(fm_primitive_run(&state->residual_reorder));
-  } else if (state->adds_in_place) {
-    fm_tensor_copy(&context->y, &context->x[1]);
-  }
-  if (!state->adds_in_place)
-    fm_primitive_set(&state->forward, DNNL_ARG_ATTR_MULTIPLE_POST_OP(0) | DNNL_ARG_SRC_1, residual);
-  return FM_OK;
-}
-
 static fm_status conv2d_forward(fm_op_context *context) {
   conv2d_state *state = context->state;
   const conv2d_options *o = conv2d_options_of(context->node);
@@ -322,8 +267,16 @@ static fm_status conv2d_forward(fm_op_context *context) {
     fm_primitive_set(&state->source_reorder, DNNL_ARG_TO, source);
     FM_TRY(fm_primitive_run(&state->source_reorder));
   }
-  if (o->residual && !state->batch_norm)
-    FM_TRY(conv2d_forward_residual(context));
+  if (o->residual && !state->batch_norm) {
+    void *residual = context->x[1].data;
+    if (state->reorders_residual) {
+      fm_primitive_set(&state->residual_reorder, DNNL_ARG_FROM, residual);
+      residual = scratch + state->scratch_residual;
+      fm_primitive_set(&state->residual_reorder, DNNL_ARG_TO, residual);
+      FM_TRY(fm_primitive_run(&state->residual_reorder));
+    }
+    fm_primitive_set(&state->forward, DNNL_ARG_ATTR_MULTIPLE_POST_OP(0) | DNNL_ARG_SRC_1, residual);
+  }
   FM_TRY(fm_working_data(state->weight, &weight));
   FM_TRY(fm_working_data(state->bias, &bias));
   const bool aside = state->batch_norm || state->keeps_preactivation;

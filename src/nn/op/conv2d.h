@@ -42,7 +42,6 @@ typedef struct conv2d_state {
   fm_primitive forward, backward_data, backward_weights;
   fm_primitive source_reorder, residual_reorder, weight_gradient_reorder;
   bool reorders_source, reorders_residual, reorders_weight_gradient;
-  bool adds_in_place; // the primitive adds to the residual, which was put into y before
   fm_working *weight, *bias, *weight_backward;
   fm_tensor source;         // x in the layout the primitive wants
   bool batch_norm;          // with batch statistics
