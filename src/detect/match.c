@@ -2,8 +2,8 @@
 // processor's cache.
 #include "detect/match.h"
 
+#include "base/clones.h"
 #include "detect/box.h"
-#include "detect/clones.h"
 
 // Boxes are taken in parts whose columns stay in the first-level cache while all true boxes pass.
 enum { MATCH_LANES = 16, MATCH_PART = 1024 };
@@ -14,7 +14,7 @@ static inline float match_overlap(const fm_box_columns *boxes, size_t i, fm_box 
 }
 
 // Raises best and matches where this true box overlaps more; returns the greatest overlap.
-FM_CLONES static float match_raise(const fm_box_columns *boxes, fm_box truth, int32_t number,
+FM_KERNEL static float match_raise(const fm_box_columns *boxes, fm_box truth, int32_t number,
                                    int32_t *restrict matches, float *restrict best) {
   float area = (truth.x2 - truth.x1) * (truth.y2 - truth.y1);
   float lanes[MATCH_LANES];
@@ -43,7 +43,7 @@ FM_CLONES static float match_raise(const fm_box_columns *boxes, fm_box truth, in
 }
 
 // Puts best of every box with just this overlap above all thresholds.
-FM_CLONES static void match_favour(const fm_box_columns *boxes, fm_box truth, float greatest,
+FM_KERNEL static void match_favour(const fm_box_columns *boxes, fm_box truth, float greatest,
                                    float *restrict best) {
   float area = (truth.x2 - truth.x1) * (truth.y2 - truth.y1);
   for (size_t i = 0; i < boxes->count; i++) {
@@ -52,7 +52,7 @@ FM_CLONES static void match_favour(const fm_box_columns *boxes, fm_box truth, fl
   }
 }
 
-FM_CLONES static void match_decide(const fm_match_options *options, size_t count,
+FM_KERNEL static void match_decide(const fm_match_options *options, size_t count,
                                    const float *restrict best, int32_t *restrict matches) {
   float high = options->high, low = options->low;
   for (size_t i = 0; i < count; i++) {

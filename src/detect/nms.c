@@ -5,7 +5,7 @@
 #include <math.h>
 #include <stdbool.h>
 
-#include "detect/clones.h"
+#include "base/clones.h"
 #include "detect/order.h"
 
 // Kept boxes are compared NMS_LANES at a time. torchvision treats up to NMS_SHIFTED_MAX boxes in
@@ -36,7 +36,7 @@ size_t fm_nms_bytes(size_t count, int group_count) {
          fm_order_bytes(count, count);
 }
 
-FM_CLONES static bool nms_is_suppressed(const nms_block *blocks, size_t kept, fm_box box,
+FM_KERNEL static bool nms_is_suppressed(const nms_block *blocks, size_t kept, fm_box box,
                                         float threshold) {
   float area = (box.x2 - box.x1) * (box.y2 - box.y1);
   for (size_t b = 0; b * NMS_LANES < kept; b++) {

@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-#include "detect/clones.h"
+#include "base/clones.h"
 
 enum { ORDER_BITS = 11, ORDER_BINS = 1 << ORDER_BITS, ORDER_PASSES = 3 };
 
@@ -17,7 +17,7 @@ size_t fm_order_bytes(size_t n, size_t k) {
 }
 
 // Keys whose unsigned order is the rising order of the values; -0 equals +0.
-FM_CLONES static void order_keys(const float *restrict values, size_t n, uint32_t *restrict keys) {
+FM_KERNEL static void order_keys(const float *restrict values, size_t n, uint32_t *restrict keys) {
   for (size_t i = 0; i < n; i++) {
     union {
       float f;

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "detect/clones.h"
+#include "base/clones.h"
 #include "detect/detector.h"
 
 // Where the outputs of one axis come from: value = weight0 * source[index0] + weight1 *
@@ -45,7 +45,7 @@ static void transform_expand(const uint8_t *row, int width, const float table[3]
   }
 }
 
-FM_CLONES static void transform_across(const float *restrict source, const transform_axis *axis,
+FM_KERNEL static void transform_across(const float *restrict source, const transform_axis *axis,
                                        int width, float *restrict out) {
   const int32_t *restrict index0 = axis->index0, *restrict index1 = axis->index1;
   const float *restrict weight0 = axis->weight0, *restrict weight1 = axis->weight1;
@@ -53,7 +53,7 @@ FM_CLONES static void transform_across(const float *restrict source, const trans
     out[x] = source[index0[x]] * weight0[x] + source[index1[x]] * weight1[x];
 }
 
-FM_CLONES static void transform_down(const float *restrict above, const float *restrict below,
+FM_KERNEL static void transform_down(const float *restrict above, const float *restrict below,
                                      float weight0, float weight1, int width, float *restrict out) {
   for (int x = 0; x < width; x++)
     out[x] = above[x] * weight0 + below[x] * weight1;

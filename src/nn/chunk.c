@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#include "nn/clones.h"
+#include "base/clones.h"
 
 FM_KERNEL void fm_bf16_unpack(float *restrict to, const uint16_t *restrict from, size_t count) {
   for (size_t i = 0; i < count; i++)

@@ -7,7 +7,7 @@
 #include <omp.h>
 #include <string.h>
 
-#include "nn/clones.h"
+#include "base/clones.h"
 #include "nn/params_layout.h"
 #include "nn/profile.h"
 

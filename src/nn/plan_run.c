@@ -2,12 +2,12 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/clones.h"
 #include "nn/params_layout.h"
 #include "nn/plan_private.h"
 #include "nn/profile.h"
 #include "nn/workspace.h"
 
-#define PLAN_CLONES __attribute__((target_clones("avx512f", "avx2", "default")))
 enum { PLAN_CHUNK = 1 << 14 };
 
 void fm_plan_bind(fm_plan *plan, int input, void *data, void *gradient) {
@@ -111,13 +111,13 @@ fm_tensor fm_plan_output_gradient(fm_plan *plan, int output) {
   return tensor;
 }
 
-PLAN_CLONES static void plan_sum_f32(float *restrict out, const float *restrict part, size_t n) {
+FM_KERNEL static void plan_sum_f32(float *restrict out, const float *restrict part, size_t n) {
   for (size_t i = 0; i < n; ++i)
     out[i] += part[i];
 }
 
-PLAN_CLONES static void plan_sum_bf16(uint16_t *restrict out, const uint16_t *restrict part,
-                                      size_t n) {
+FM_KERNEL static void plan_sum_bf16(uint16_t *restrict out, const uint16_t *restrict part,
+                                    size_t n) {
   for (size_t i = 0; i < n; ++i)
     out[i] = fm_f32_to_bf16(fm_bf16_to_f32(out[i]) + fm_bf16_to_f32(part[i]));
 }

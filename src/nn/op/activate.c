@@ -4,8 +4,8 @@
 // y has x's layout. hard_sigmoid(0) is 0.5, so its padding channels are zeroed again.
 #include <math.h>
 
+#include "base/clones.h"
 #include "nn/chunk.h"
-#include "nn/clones.h"
 #include "nn/op.h"
 
 typedef struct activate_options {

@@ -1,6 +1,6 @@
 // y = a + b of one shape. y has a's layout; da = db = dy.
+#include "base/clones.h"
 #include "nn/chunk.h"
-#include "nn/clones.h"
 #include "nn/op.h"
 
 static fm_status add_infer(const fm_node *node, const fm_shape *x, fm_shape *y) {

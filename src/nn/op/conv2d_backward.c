@@ -5,8 +5,8 @@
 #include <omp.h>
 #include <string.h>
 
+#include "base/clones.h"
 #include "nn/chunk.h"
-#include "nn/clones.h"
 #include "nn/op/conv2d.h"
 #include "nn/params_layout.h"
 

@@ -4,8 +4,8 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/clones.h"
 #include "nn/chunk.h"
-#include "nn/clones.h"
 #include "nn/op/conv2d.h"
 #include "nn/params_layout.h"
 

@@ -5,8 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/clones.h"
 #include "nn/chunk.h"
-#include "nn/clones.h"
 #include "nn/profile.h"
 
 enum { DEPTHWISE_UNROLLED = 5, DEPTHWISE_LANES_MAX = 16 };

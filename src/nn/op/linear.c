@@ -4,8 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/clones.h"
 #include "nn/chunk.h"
-#include "nn/clones.h"
 #include "nn/op.h"
 #include "nn/params_layout.h"
 #include "nn/primitive.h"

@@ -7,8 +7,8 @@
 #include <omp.h>
 #include <string.h>
 
+#include "base/clones.h"
 #include "nn/chunk.h"
-#include "nn/clones.h"
 #include "nn/op.h"
 
 enum { ROI_TABLE_MAX = 64, ROI_TILE = 16 };

@@ -3,8 +3,8 @@
 #include <omp.h>
 #include <string.h>
 
+#include "base/clones.h"
 #include "nn/chunk.h"
-#include "nn/clones.h"
 #include "nn/op.h"
 
 typedef struct scale_state {

@@ -4,8 +4,8 @@
 #include <omp.h>
 #include <string.h>
 
+#include "base/clones.h"
 #include "nn/chunk.h"
-#include "nn/clones.h"
 #include "nn/op.h"
 
 enum { UPSAMPLE_LATERAL, UPSAMPLE_TOP };
