@@ -106,11 +106,8 @@ static fm_backbone_maps efficientnet_build(fm_graph *graph, fm_value picture,
     for (int repeat = 0; repeat < efficientnet_repeats(lite, i); repeat++)
       x = efficientnet_block(&self, x, stage, efficientnet_channels(lite, stage->out_channels),
                              repeat == 0 ? stage->stride : 1);
-    if (total_stride == 2)
-      continue;
-    if (maps.count == 0 || maps.strides[maps.count - 1] != total_stride)
-      maps.strides[maps.count++] = total_stride;
-    maps.values[maps.count - 1] = x;
+    if (total_stride > 2)
+      fm_backbone_maps_put(&maps, total_stride, x);
   }
   return maps;
 }

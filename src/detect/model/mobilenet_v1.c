@@ -58,11 +58,8 @@ static fm_backbone_maps mobilenet_v1_build(fm_graph *graph, fm_value picture,
     x = mobilenet_v1_conv(graph, x, i + 1, "pointwise",
                           (fm_backbone_conv){.out_channels = pair->out_channels, .kernel = 1},
                           config);
-    if (total_stride == 2)
-      continue;
-    if (maps.count == 0 || maps.strides[maps.count - 1] != total_stride)
-      maps.strides[maps.count++] = total_stride;
-    maps.values[maps.count - 1] = x;
+    if (total_stride > 2)
+      fm_backbone_maps_put(&maps, total_stride, x);
   }
   return maps;
 }

@@ -14,6 +14,13 @@ typedef struct fm_backbone_maps {
   fm_value values[FM_MODEL_LEVELS_MAX];
   int strides[FM_MODEL_LEVELS_MAX];
 } fm_backbone_maps;
+// The map of `stride`: a later value of the same stride takes the place of an earlier one. Strides
+// come in rising order.
+static inline void fm_backbone_maps_put(fm_backbone_maps *maps, int stride, fm_value value) {
+  if (maps->count == 0 || maps->strides[maps->count - 1] != stride)
+    maps->strides[maps->count++] = stride;
+  maps->values[maps->count - 1] = value;
+}
 
 // A backbone: its layers under backbone.body, and which of them train.
 typedef struct fm_backbone {
