@@ -90,20 +90,12 @@ static fm_status export_build(fm_onnx *onnx, const char *weights, const fm_weigh
   return status;
 }
 
-// Files that were imported do not name their classes: the rows of the classifier, without
-// background.
 static fm_status export_count_classes(const char *weights, int *out) {
-  static const char name[] = "roi_heads.box_predictor.cls_score.weight";
-  fm_safetensors *file;
-  FM_TRY(fm_safetensors_open(&file, weights));
-  const fm_st_tensor *scores = fm_safetensors_find(file, name);
-  fm_status status = FM_OK;
-  if (!scores || scores->rank != 2 || scores->dims[0] < 2 || scores->dims[0] > EXPORT_CLASSES_MAX)
-    status = fm_fail(FM_ERR_FORMAT, "%s: not a whole detector: it has no %s", weights, name);
-  else
-    *out = (int)scores->dims[0] - 1;
-  fm_safetensors_free(file);
-  return status;
+  FM_TRY(fm_weights_count_classes(out, weights));
+  if (*out < 1 || *out >= EXPORT_CLASSES_MAX)
+    return fm_fail(FM_ERR_FORMAT, "%s: not a whole detector: it has no " FM_WEIGHTS_CLASSIFIER,
+                   weights);
+  return FM_OK;
 }
 
 static fm_status export_onnx(const char *weights, const char *path,

@@ -3,6 +3,7 @@
 #include "detect/weights.h"
 
 #include <jansson.h>
+#include <limits.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -95,6 +96,17 @@ fm_status fm_weights_info_read(fm_weights_info *out, const char *path) {
   if (status < 0)
     fm_weights_info_release(out);
   return status;
+}
+
+fm_status fm_weights_count_classes(int *out, const char *path) {
+  fm_safetensors *file;
+  FM_TRY(fm_safetensors_open(&file, path));
+  const fm_st_tensor *scores = fm_safetensors_find(file, FM_WEIGHTS_CLASSIFIER);
+  const bool counts =
+      scores && scores->rank == 2 && scores->dims[0] > 1 && scores->dims[0] <= INT_MAX;
+  *out = counts ? (int)scores->dims[0] - 1 : 0;
+  fm_safetensors_free(file);
+  return FM_OK;
 }
 
 // --- loading

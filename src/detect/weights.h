@@ -20,6 +20,11 @@ typedef struct fm_weights_info {
 } fm_weights_info;
 FM_MUST_USE fm_status fm_weights_info_read(fm_weights_info *out, const char *path);
 void fm_weights_info_release(fm_weights_info *info);
+// The layer whose rows are the classes and background.
+#define FM_WEIGHTS_CLASSIFIER "roi_heads.box_predictor.cls_score.weight"
+// For files that do not name their classes: the rows of the classifier, without background; 0 when
+// there is no classifier.
+FM_MUST_USE fm_status fm_weights_count_classes(int *out, const char *path);
 // A file of these tensors that says what `info` does.
 FM_MUST_USE fm_status fm_weights_write(const char *path, const fm_st_tensor *tensors, size_t count,
                                        const fm_weights_info *info);

@@ -7,7 +7,6 @@
 #include <string.h>
 
 #include "detect/weights.h"
-#include "format/safetensors.h"
 #include "predict/fuse.h"
 #include "train/config.h"
 
@@ -56,20 +55,14 @@ void fm_predictor_free(fm_predictor *predictor) {
 
 // --- opening
 
-// The classes of a file that does not name them: the rows of its classifier, without background.
 static fm_status predictor_count_classes(const char *path, int *out) {
-  static const char name[] = "roi_heads.box_predictor.cls_score.weight";
-  fm_safetensors *file;
-  FM_TRY(fm_safetensors_open(&file, path));
-  const fm_st_tensor *tensor = fm_safetensors_find(file, name);
-  fm_status status = FM_OK;
-  if (!tensor || tensor->rank != 2 || tensor->dims[0] < 2 || tensor->dims[0] > FM_CLASSES_MAX)
-    status = fm_fail(FM_ERR_FORMAT, "%s: no classifier of 1 to %d classes and background named %s",
-                     path, FM_CLASSES_MAX - 1, name);
-  else
-    *out = (int)tensor->dims[0] - 1;
-  fm_safetensors_free(file);
-  return status;
+  FM_TRY(fm_weights_count_classes(out, path));
+  if (*out < 1 || *out >= FM_CLASSES_MAX)
+    return fm_fail(
+        FM_ERR_FORMAT,
+        "%s: no classifier of 1 to %d classes and background named " FM_WEIGHTS_CLASSIFIER, path,
+        FM_CLASSES_MAX - 1);
+  return FM_OK;
 }
 
 static bool predictor_has_arch(const fm_predictor_options *options) {
