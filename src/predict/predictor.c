@@ -163,7 +163,7 @@ static fm_status predictor_add_member(fm_predictor *self, const fm_predictor_opt
   if (options->nms >= 0)
     member->config.box_nms_thresh = options->nms;
   const fm_detector_options detector = {
-      .config = &member->config, .class_count = count, .precision = precision};
+      .config = &member->config, .class_count = count, .precision = precision, .blank = true};
   FM_TRY(fm_detector_new(&member->detector, &detector));
   ++self->member_count; // from here on fm_predictor_free frees the detector
   return predictor_load_weights(member->detector, path);
