@@ -13,6 +13,7 @@
 #include "data/dataset.h"
 #include "predict/cross_validation.h"
 #include "report/evaluation.h"
+#include "report/run_report.h"
 #include "train/training.h"
 
 static const fm_cli_option train_options[] = {
@@ -262,6 +263,22 @@ static fm_status train_measure(const fm_cli *cli, const fm_dataset *dataset,
   return status;
 }
 
+// The run's graphs and page, when its call is through; `facemask report` makes them at any time.
+static fm_status train_draw_run(const train_outcome *outcome) {
+  if (outcome->status != FM_OK || !outcome->result.finished)
+    return FM_OK;
+  fm_run run;
+  FM_TRY(fm_run_read(&run, outcome->result.folder));
+  fm_status status = fm_run_report_page(&run);
+  if (status == FM_OK)
+    status = fm_run_report_draw(&run);
+  fm_run_release(&run);
+  if (status != FM_ERR_UNSUPPORTED)
+    return status;
+  fm_say("%s", fm_error_message());
+  return FM_OK;
+}
+
 static fm_status train_call(const fm_cli *cli, const fm_dataset *dataset, const char *command) {
   const char *name = fm_cli_value(cli, "--name"), *runs = fm_cli_value(cli, "--runs");
   const char *assignments[FM_CLI_VALUES_MAX + 1];
@@ -294,6 +311,8 @@ static fm_status train_call(const fm_cli *cli, const fm_dataset *dataset, const 
   fm_status status = outcome.status;
   if (status >= 0)
     status = train_measure(cli, dataset, &outcome);
+  if (status >= 0)
+    status = train_draw_run(&outcome);
   if (status >= 0)
     status = train_report(cli, options.name, &outcome);
   fm_cross_validation_release(&outcome.validation);

@@ -187,9 +187,10 @@ static fm_status results_metrics(fm_page *page, const char *path) {
   return FM_OK;
 }
 
-// Does the page show the same from metrics.json?
+// Does the page show the same from metrics.json, or picture by picture?
 static bool results_is_shown(const char *name) {
-  return strncmp(name, "confusion", 9) == 0 || strcmp(name, "map_iou.png") == 0;
+  return strncmp(name, "confusion", 9) == 0 || strcmp(name, "map_iou.png") == 0 ||
+         strcmp(name, "worst.png") == 0;
 }
 
 // The PNG pictures of a folder in the order of their names: charts as they are, photographs
