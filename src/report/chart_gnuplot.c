@@ -63,7 +63,7 @@ static void gnuplot_head(const fm_chart *chart, FILE *out) {
         "set style fill solid 0.9 noborder\n",
         out);
   if (chart->series_count > GNUPLOT_LEGEND_ROWS)
-    fputs("set key outside right center vertical reverse Left samplen 2.5\n", out);
+    fputs("set key outside right top vertical reverse Left samplen 2.5\n", out);
   else
     fputs("set key below center horizontal reverse Left samplen 2.5 height 0.7\n", out);
 }

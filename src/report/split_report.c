@@ -7,7 +7,7 @@
 #include "base/file.h"
 #include "image/draw.h"
 
-enum { SPLIT_CHARTS = 3, SPLIT_NAME_BYTES = 24 };
+enum { SPLIT_CHARTS = 3, SPLIT_NAME_BYTES = 24, SPLIT_COLORS = 10 };
 
 // What one chart shows of a fold and a class.
 typedef double (*split_value)(const fm_split_table *table, size_t fold, size_t class_index);
@@ -66,11 +66,12 @@ static fm_status split_storage_fill(split_storage *storage, const fm_split_table
     double *row = storage->values + i * folds;
     for (size_t fold = 0; fold < folds; fold++)
       row[fold] = value(table, fold, i);
-    storage->series[i] =
-        (fm_chart_series){.name = table->classes[i],
-                          .y = row,
-                          .count = folds,
-                          .rgb = fm_draw_class_color(table->classes[i], (int)i + 1)};
+    storage->series[i] = (fm_chart_series){
+        .name = table->classes[i],
+        .y = row,
+        .count = folds,
+        // The colours of boxes on pictures, as long as they tell the classes apart.
+        .rgb = classes > SPLIT_COLORS ? 0 : fm_draw_class_color(table->classes[i], (int)i + 1)};
   }
   return FM_OK;
 }
