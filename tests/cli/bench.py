@@ -7,16 +7,11 @@ import json
 import subprocess
 import sys
 
+from checks import check, failures
+
 FACEMASK = sys.argv[1]
 SMALL = ["--set", "model.arch=fasterrcnn_mobilenet_v3_large_320_fpn", "--size", "96", "--steps", "2", "--batch", "2",
          "--set", "model.box_batch_size_per_image=32", "--precision", "fp32", "--quiet"]
-failures = 0
-
-
-def check(condition, text):
-    global failures
-    failures += not condition
-    print(("ok      " if condition else "FAILED  ") + text, flush=True)
 
 
 def run(*words):
@@ -44,4 +39,4 @@ check(done.returncode == 0 and "x 3 x 96 x 96 to" in done.stdout and "training" 
 for words, expected in ((["--only", "sleep"], "train or detect"), (["--size", "3"], "--size"), (["--data", "/nowhere"], "/nowhere")):
     done = run(*words)
     check(done.returncode in (1, 2) and expected in done.stderr, f"{' '.join(words)} is refused: {done.stderr.strip()!r}")
-sys.exit(failures > 0)
+sys.exit(failures() > 0)

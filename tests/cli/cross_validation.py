@@ -11,6 +11,8 @@ import sys
 import tempfile
 from pathlib import Path
 
+from checks import check, failures
+
 FACEMASK = sys.argv[1]
 SETTINGS = {
     "model.min_size": 96,
@@ -28,13 +30,6 @@ SETTINGS = {
     "log.tensorboard": "false",
 }
 FIGURES = ["mAP", "mAP50", "mAP75"]
-failures = 0
-
-
-def check(condition, text):
-    global failures
-    failures += not condition
-    print(("ok      " if condition else "FAILED  ") + text, flush=True)
 
 
 def run(*words):
@@ -131,8 +126,8 @@ def main():
               "a run of one fold is measured too")
         bench.train("none", "--fold", "none")
         check(not (bench.runs / "none" / "evaluation").exists(), "a run without a validation part is not")
-    print(f"{failures} failures")
-    sys.exit(failures > 0)
+    print(f"{failures()} failures")
+    sys.exit(failures() > 0)
 
 
 main()

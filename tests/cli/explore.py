@@ -10,6 +10,8 @@ import sys
 import tempfile
 from pathlib import Path
 
+from checks import check, failures
+
 FACEMASK, PAGE = sys.argv[1:]
 EXPLORE = [
     "classes",
@@ -22,13 +24,6 @@ EXPLORE = [
     "image_sizes",
 ]
 SPLIT = ["faces_train", "faces_valid", "deviation"]
-failures = 0
-
-
-def check(condition, text):
-    global failures
-    failures += not condition
-    print(("ok      " if condition else "FAILED  ") + text, flush=True)
 
 
 def run(*words, **options):
@@ -148,7 +143,7 @@ def main():
         check_annotations_only(data, folder)
         check_split(data, folder, pair)
         check_without_gnuplot(data, folder)
-    sys.exit(failures != 0)
+    sys.exit(failures() != 0)
 
 
 main()

@@ -12,15 +12,10 @@ import sys
 import tempfile
 from pathlib import Path
 
+from checks import check, failures
+
 FACEMASK = str(Path(sys.argv[1]).resolve())
 SHARED = Path(sys.argv[2]) if len(sys.argv) > 2 else None
-failures = 0
-
-
-def check(condition, text):
-    global failures
-    failures += not condition
-    print(("ok      " if condition else "FAILED  ") + text, flush=True)
 
 
 def run(*words, **options):
@@ -169,8 +164,8 @@ def main():
             check_goldens(folder)
         else:
             print("skipped: the known results of the real annotations, there is no ../shared")
-    print(f"{failures} failed")
-    return 1 if failures else 0
+    print(f"{failures()} failed")
+    return 1 if failures() else 0
 
 
 if __name__ == "__main__":

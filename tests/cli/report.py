@@ -11,19 +11,14 @@ import sys
 import tempfile
 from pathlib import Path
 
+from checks import check, failures
+
 FACEMASK, RUNNER, PAGE = map(Path, sys.argv[1:])
 sys.path.insert(0, str(PAGE.parent))
 from make_run import make  # noqa: E402
 
 SCALARS = ["average_loss", "loss_box_reg", "loss_classifier", "loss_objectness", "loss_rpn_box_reg", "lr_epoch"]
 COLUMNS = ["loss", "loss_box_reg", "loss_classifier", "loss_objectness", "loss_rpn_box_reg", "lr"]
-failures = 0
-
-
-def check(condition, text):
-    global failures
-    failures += not condition
-    print(("ok      " if condition else "FAILED  ") + text, flush=True)
 
 
 def report(run, *words, **options):
@@ -178,7 +173,7 @@ def main():
         check_graphs(runs[-1], range(1, 11))
         check_page(runs)
         refusals(root, runs[1])
-    sys.exit(failures != 0)
+    sys.exit(failures() != 0)
 
 
 main()

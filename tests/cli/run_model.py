@@ -13,18 +13,13 @@ import tempfile
 import xml.etree.ElementTree
 from pathlib import Path
 
+from checks import check, failures
+
 FACEMASK, WEIGHTS = sys.argv[1:]
 KEYS = ["mAP", "mAP50", "mAP75", "mAP_small", "mAP_medium", "mAP_large", "AR1", "AR10", "AR100", "per_iou", "per_class", "images"]
 MORE_KEYS = ["confusion", "best_score"]
 PICTURES = ["map_iou", "precision_recall", "f1_confidence", "precision_confidence", "recall_confidence", "confusion",
             "confusion_normalised", "precision_recall_01_without_mask"]
-failures = 0
-
-
-def check(condition, text):
-    global failures
-    failures += not condition
-    print(("ok      " if condition else "FAILED  ") + text, flush=True)
 
 
 def run(*words, **options):
@@ -157,8 +152,8 @@ def main():
         run("synth", "--count", 12, "--seed", 3, "--out", data)
         check_detect(folder, sorted((data / "images").iterdir()))
         check_evaluate(folder, data)
-    print(f"{failures} failures")
-    sys.exit(failures > 0)
+    print(f"{failures()} failures")
+    sys.exit(failures() > 0)
 
 
 main()

@@ -8,14 +8,9 @@ import sys
 import tempfile
 from pathlib import Path
 
+from checks import check, failures
+
 FACEMASK = sys.argv[1]
-failures = 0
-
-
-def check(condition, text):
-    global failures
-    failures += not condition
-    print(("ok      " if condition else "FAILED  ") + text, flush=True)
 
 
 def run(*words):
@@ -88,8 +83,8 @@ def main():
         run("synth", "--count", 9, "--seed", 3, "--out", data)
         check_augmented(folder, data, check_pictures(folder, data))
         check_mistakes(folder, data)
-    print(f"{failures} failures")
-    return failures > 0
+    print(f"{failures()} failures")
+    return failures() > 0
 
 
 sys.exit(main())

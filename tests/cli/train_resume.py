@@ -20,6 +20,8 @@ import tempfile
 import time
 from pathlib import Path
 
+from checks import check, failures
+
 SETTINGS = {
     "model.arch": "fasterrcnn_mobilenet_v3_large_320_fpn",
     "model.min_size": 96,
@@ -39,13 +41,6 @@ SETTINGS = {
 }
 PICTURES = 14
 FILES = ("weights/best.safetensors", "weights/last.safetensors")
-failures = 0
-
-
-def check(condition, text):
-    global failures
-    failures += not condition
-    print(("ok      " if condition else "FAILED  ") + text, flush=True)
 
 
 class Bench:
@@ -202,8 +197,8 @@ def main():
         refusals(bench)
         not_finite(bench)
         full_disk(bench, reference)
-    print(f"{failures} failed")
-    return 1 if failures else 0
+    print(f"{failures()} failed")
+    return 1 if failures() else 0
 
 
 if __name__ == "__main__":
