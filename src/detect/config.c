@@ -11,10 +11,13 @@
   "fasterrcnn_efficientnet_lite0_fpn|"                         \
   "fasterrcnn_efficientnet_lite1_fpn|"                         \
   "fasterrcnn_efficientnet_lite2_fpn|"                         \
-  "fasterrcnn_mobilenet_v1_fpn"
+  "fasterrcnn_mobilenet_v1_fpn|"                               \
+  "fasterrcnn_mobilenet_v2_fpn"
 
 // Rows name the key, its field, the range, the default (that of fasterrcnn_resnet50_fpn) and a help
 // line.
+#define ROW_BOOL(key, field, initial, help) \
+  { key, FM_OPTION_BOOL, offsetof(fm_model_config, field), 0, 0, initial, NULL, help }
 #define ROW_INT(key, field, low, high, initial, help) \
   { key, FM_OPTION_INT, offsetof(fm_model_config, field), low, high, initial, NULL, help }
 #define ROW_FLOAT(key, field, low, high, initial, help) \
@@ -45,6 +48,8 @@ const fm_option fm_model_options[] = {
              "backbone norm: frozen statistics, or batch norm that trains"),
     ROW_FLOAT("model.frozen_bn_eps", frozen_bn_eps, 0, 1, "1e-05",
               "epsilon of the frozen norm (torchvision's COCO ResNet weights want 0)"),
+    ROW_BOOL("model.same_padding", same_padding, "false",
+             "the backbone pads strided convolutions as TensorFlow does, for weights made there"),
     ROW_FLOATS("model.backbone_levels", backbone_levels, 4, 32, "[4, 8, 16, 32]",
                "strides of the backbone's maps that enter the pyramid"),
     ROW_INT("model.fpn_channels", fpn_channels, 8, 1024, "256", "channels of each pyramid level"),
@@ -130,6 +135,7 @@ static void config_preset_efficientnet_lite(fm_model_config *config) {
     config->image_std.values[channel] = 128.0f / 255;
   }
   config->frozen_bn_eps = 1e-3f;
+  config->same_padding = true;
   config->trainable_backbone_layers = 5;
 }
 
@@ -138,6 +144,7 @@ static void config_preset_mobilenet_v1(fm_model_config *config) {
   for (int channel = 0; channel < 3; channel++)
     config->image_mean.values[channel] = config->image_std.values[channel] = 0.5f;
   config->frozen_bn_eps = 1e-3f;
+  config->same_padding = true;
   config->trainable_backbone_layers = 5;
 }
 
@@ -152,6 +159,8 @@ void fm_model_config_preset(fm_model_config *config, fm_arch arch) {
     config_preset_efficientnet_lite(config);
   if (arch == FM_ARCH_MOBILENET_V1_FPN)
     config_preset_mobilenet_v1(config);
+  if (arch == FM_ARCH_MOBILENET_V2_FPN)
+    config->trainable_backbone_layers = 5;
   if (arch == FM_ARCH_MOBILENET_V3_LARGE_320_FPN) {
     config->min_size = 320;
     config->max_size = 640;

@@ -16,6 +16,7 @@ typedef enum fm_arch {
   FM_ARCH_EFFICIENTNET_LITE1_FPN,
   FM_ARCH_EFFICIENTNET_LITE2_FPN,
   FM_ARCH_MOBILENET_V1_FPN,
+  FM_ARCH_MOBILENET_V2_FPN,
   FM_ARCH_COUNT,
 } fm_arch;
 
@@ -29,6 +30,7 @@ typedef struct fm_model_config {
   int trainable_backbone_layers; // 0..5, for MobileNetV3 0..6
   int norm;                      // fm_config_norm: frozen|batch
   float frozen_bn_eps;
+  bool same_padding;             // as TensorFlow pads convolutions of stride 2 over even sizes
   fm_float_list backbone_levels; // strides of the backbone's maps that enter the pyramid, rising
   int fpn_channels, fpn_extra_levels;
   int fpn_conv, rpn_conv; // fm_config_conv: full|separable

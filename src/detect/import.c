@@ -232,7 +232,13 @@ static fm_status import_run(import_file *self, const char *path, fm_import_repor
   report->family = self->naming->family;
   FM_TRY(import_rename(self, report));
   FM_TRY(import_find_archs(self, report, &info));
-  return fm_weights_write(path, self->tensors, self->kept, &info);
+  fm_weights_info own = {0}; // what the file says of itself is better than what its shapes say
+  if (self->safetensors)
+    FM_TRY(fm_weights_info_read(&own, self->path));
+  const fm_status status =
+      fm_weights_write(path, self->tensors, self->kept, own.has_config ? &own : &info);
+  fm_weights_info_release(&own);
+  return status;
 }
 
 fm_status fm_weights_import(const char *source, const char *path, fm_import_report *report) {

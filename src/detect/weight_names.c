@@ -27,6 +27,10 @@ static bool names_is_resnet(int arch) {
   return arch == FM_ARCH_RESNET50_FPN;
 }
 
+static bool names_is_mobilenet_v2(int arch) {
+  return arch == FM_ARCH_MOBILENET_V2_FPN;
+}
+
 static bool names_is_any(int arch) {
   (void)arch;
   return true;
@@ -50,6 +54,12 @@ const fm_weight_naming fm_weight_namings[] = {
      .to = "backbone.body.",
      .dropped = {"fc."},
      .has_arch = names_is_resnet},
+    {.family = "names of torchvision's MobileNetV2",
+     .signature = "features.1.conv.0.0.weight",
+     .from = "features.",
+     .to = "backbone.body.",
+     .dropped = {"classifier."},
+     .has_arch = names_is_mobilenet_v2},
     {.family = "names of torchvision's MobileNetV3",
      .signature = "features.0.0.weight",
      .from = "features.",

@@ -189,6 +189,23 @@ static void a_mobilenet_v1_freezes_by_stride(void **state) {
   release(&self);
 }
 
+static void a_mobilenet_v2_has_torchvisions_names_and_freezes_by_stride(void **state) {
+  (void)state;
+  built self;
+  preset(&self, FM_ARCH_MOBILENET_V2_FPN);
+  self.config.norm = FM_CONFIG_NORM_BATCH;
+  self.config.trainable_backbone_layers = 3;
+  build(&self);
+  assert_dims(&self, BODY "1.conv.0.0.weight", 32, 1, 3, 3);
+  assert_dims(&self, BODY "1.conv.2.running_mean", 16, 0, 0, 0);
+  assert_dims(&self, BODY "17.conv.2.weight", 320, 960, 1, 1);
+  assert_dims(&self, BODY "18.0.weight", 1280, 320, 1, 1);
+  assert_dims(&self, "backbone.fpn.inner_blocks.2.0.weight", 256, 96, 1, 1);
+  assert_false(trains(&self, BODY "3.conv.3.bias"));
+  assert_true(trains(&self, BODY "4.conv.0.0.weight")); // the first at stride 8
+  release(&self);
+}
+
 static void parts_freeze_from_the_picture_on(void **state) {
   (void)state;
   // The first block of each part, by trainable_backbone_layers from which it trains.
@@ -254,6 +271,7 @@ int main(void) {
       cmocka_unit_test(a_mobilenet_gives_maps_at_every_stride),
       cmocka_unit_test(light_parts_have_the_sizes_that_are_asked_for),
       cmocka_unit_test(a_mobilenet_v1_freezes_by_stride),
+      cmocka_unit_test(a_mobilenet_v2_has_torchvisions_names_and_freezes_by_stride),
       cmocka_unit_test(parts_freeze_from_the_picture_on),
       cmocka_unit_test(levels_that_make_no_pyramid_are_refused),
       cmocka_unit_test(anchor_rows_are_counted_against_the_levels),

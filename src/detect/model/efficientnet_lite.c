@@ -57,7 +57,6 @@ static fm_value efficientnet_conv(const efficientnet_builder *self, fm_value x, 
   options.norm = norm_name;
   options.norm_eps = 1e-3f;
   options.norm_momentum = 0.01f;
-  options.same_padding = true;
   return fm_backbone_conv2d(self->graph, x, &options, self->config);
 }
 
@@ -86,7 +85,6 @@ static fm_value efficientnet_block(efficientnet_builder *self, fm_value x,
                                               .residual = residual ? x : (fm_value){0}});
 }
 
-// A map is what the last block at its stride gives.
 static fm_backbone_maps efficientnet_build(fm_graph *graph, fm_value picture,
                                            const fm_model_config *config) {
   efficientnet_builder self = {graph, config, 0};

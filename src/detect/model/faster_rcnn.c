@@ -14,7 +14,7 @@ fm_value fm_backbone_conv2d(fm_graph *graph, fm_value x, const fm_backbone_conv 
   // The op takes 0 for its default; an epsilon of 0 is meant here, which the least float is.
   float frozen_eps = config->frozen_bn_eps > 0 ? config->frozen_bn_eps : FLT_MIN;
   int padding = conv->kernel / 2, padding_end = padding;
-  if (conv->same_padding && conv->stride == 2) {
+  if (config->same_padding && conv->stride == 2 && conv->kernel > 1) {
     padding = (conv->kernel - 2) / 2; // kernel - 2 in all, the smaller half first
     padding_end = conv->kernel - 2 - padding;
   }
@@ -44,6 +44,7 @@ const fm_backbone *fm_backbone_of(const fm_model_config *config) {
       [FM_ARCH_EFFICIENTNET_LITE1_FPN] = &fm_backbone_efficientnet_lite,
       [FM_ARCH_EFFICIENTNET_LITE2_FPN] = &fm_backbone_efficientnet_lite,
       [FM_ARCH_MOBILENET_V1_FPN] = &fm_backbone_mobilenet_v1,
+      [FM_ARCH_MOBILENET_V2_FPN] = &fm_backbone_mobilenet_v2,
   };
   return backbones[config->arch];
 }

@@ -30,12 +30,10 @@ static fm_value mobilenet_v1_conv(fm_graph *graph, fm_value x, int index, const 
   options.norm = norm;
   options.norm_eps = 1e-3f;
   options.norm_momentum = 0.01f;
-  options.same_padding = true;
   options.act = FM_ACT_RELU6;
   return fm_backbone_conv2d(graph, x, &options, config);
 }
 
-// A map is what the last pair at its stride gives.
 static fm_backbone_maps mobilenet_v1_build(fm_graph *graph, fm_value picture,
                                            const fm_model_config *config) {
   fm_value x = mobilenet_v1_conv(

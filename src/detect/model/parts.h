@@ -14,6 +14,7 @@ typedef struct fm_backbone_maps {
   fm_value values[FM_MODEL_LEVELS_MAX];
   int strides[FM_MODEL_LEVELS_MAX];
 } fm_backbone_maps;
+
 // The map of `stride`: a later value of the same stride takes the place of an earlier one. Strides
 // come in rising order.
 static inline void fm_backbone_maps_put(fm_backbone_maps *maps, int stride, fm_value value) {
@@ -30,7 +31,7 @@ typedef struct fm_backbone {
   void (*freeze)(fm_params *params, const fm_model_config *config);
 } fm_backbone;
 extern const fm_backbone fm_backbone_resnet50, fm_backbone_mobilenet_v3_large,
-    fm_backbone_efficientnet_lite, fm_backbone_mobilenet_v1;
+    fm_backbone_efficientnet_lite, fm_backbone_mobilenet_v1, fm_backbone_mobilenet_v2;
 const fm_backbone *fm_backbone_of(const fm_model_config *config);
 static inline int fm_backbone_last_stride(const fm_model_config *config) {
   return (int)config->backbone_levels.values[config->backbone_levels.count - 1];
@@ -41,7 +42,6 @@ static inline int fm_backbone_last_stride(const fm_model_config *config) {
 typedef struct fm_backbone_conv {
   const char *name, *norm;
   int out_channels, kernel, stride, groups;
-  bool same_padding;             // TensorFlow's for even sizes, otherwise kernel / 2 on each side
   float norm_eps, norm_momentum; // of batch norm that trains; 0 means torch's defaults
   fm_activation act;
   fm_value residual;
