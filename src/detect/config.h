@@ -23,6 +23,8 @@ typedef enum fm_arch {
 typedef enum fm_box_loss { FM_BOX_LOSS_SMOOTH_L1, FM_BOX_LOSS_GIOU } fm_box_loss;
 typedef enum fm_class_loss { FM_CLASS_LOSS_CROSS_ENTROPY, FM_CLASS_LOSS_FOCAL } fm_class_loss;
 
+enum { FM_CASCADE_STAGES_MAX = 3 };
+
 typedef struct fm_model_config {
   int arch; // fm_arch; the words are torchvision's: "fasterrcnn_resnet50_fpn" and so on
   int min_size, max_size;
@@ -46,6 +48,8 @@ typedef struct fm_model_config {
   float box_fg_iou_thresh, box_bg_iou_thresh;
   int box_batch_size_per_image;
   float box_positive_fraction;
+  int cascade_stages;
+  float box_vote_thresh;
   int loss_box;   // fm_box_loss,   key loss.box
   int loss_class; // fm_class_loss, key loss.class
 } fm_model_config;

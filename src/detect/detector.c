@@ -8,6 +8,7 @@
 #include "detect/model/model.h"
 #include "detect/roi_heads.h"
 #include "detect/rpn.h"
+#include "nn/chunk.h"
 #include "nn/plan.h"
 #include "nn/profile.h"
 
@@ -29,13 +30,13 @@ struct fm_detector {
   fm_roi_thresholds thresholds;
   // The head reads the trunk's outputs in place, so they cannot share memory.
   fm_workspace *trunk_memory, *head_memory;
-  fm_plan_cache *trunk_plans, *head_plans;
+  fm_plan_cache *trunk_plans, *head_plans[FM_CASCADE_STAGES_MAX];
   fm_anchors anchors;
   fm_rpn rpn;
   fm_proposals proposals;
   fm_roi_heads heads;
   fm_roi_batch batch;
-  fm_scratch pixels, rois, gradients;
+  fm_scratch pixels, rois, gradients, pyramid;
 };
 
 // --- life
@@ -44,7 +45,9 @@ static fm_status detector_make_plans(fm_detector *self) {
   FM_TRY(fm_workspace_new(&self->trunk_memory));
   FM_TRY(fm_workspace_new(&self->head_memory));
   FM_TRY(fm_plan_cache_new(&self->trunk_plans, self->model.trunk, DETECTOR_TRUNK_PLANS));
-  return fm_plan_cache_new(&self->head_plans, self->model.head, DETECTOR_HEAD_PLANS);
+  for (int i = 0; i < self->model.stage_count; i++)
+    FM_TRY(fm_plan_cache_new(&self->head_plans[i], self->model.heads[i], DETECTOR_HEAD_PLANS));
+  return FM_OK;
 }
 
 static fm_status detector_make(fm_detector *self, const fm_detector_options *options) {
@@ -98,7 +101,8 @@ void fm_detector_free(fm_detector *detector) {
   if (!detector)
     return;
   fm_plan_cache_free(detector->trunk_plans);
-  fm_plan_cache_free(detector->head_plans);
+  for (int i = 0; i < FM_CASCADE_STAGES_MAX; i++)
+    fm_plan_cache_free(detector->head_plans[i]);
   fm_workspace_free(detector->trunk_memory);
   fm_workspace_free(detector->head_memory);
   if (detector->owns) {
@@ -113,6 +117,7 @@ void fm_detector_free(fm_detector *detector) {
   fm_scratch_release(&detector->pixels);
   fm_scratch_release(&detector->rois);
   fm_scratch_release(&detector->gradients);
+  fm_scratch_release(&detector->pyramid);
   free(detector);
 }
 
@@ -127,6 +132,7 @@ const fm_model_config *fm_detector_config(const fm_detector *detector) {
 void fm_detector_set_thresholds(fm_detector *detector, float score, float nms, bool agnostic) {
   detector->thresholds = (fm_roi_thresholds){.score = score,
                                              .nms = nms,
+                                             .vote = detector->config.box_vote_thresh,
                                              .limit = detector->config.box_detections_per_img,
                                              .agnostic = agnostic};
 }
@@ -222,9 +228,39 @@ static size_t detector_head_rows(size_t count) {
   return count > 0 ? (count + step - 1) / step * step : step;
 }
 
-// Runs the head on self->batch.
+// Where a head writes its gradients of the pyramid: the first into the trunk's memory, the others
+// beside it, to be added.
+static fm_status detector_pyramid_gradients(fm_detector *self, fm_plan *trunk, int stage,
+                                            void **out) {
+  size_t bytes = 0, starts[FM_MODEL_LEVELS_MAX];
+  for (int i = 0; i < self->model.roi_level_count; i++) {
+    fm_tensor gradient = fm_plan_output_gradient(trunk, i);
+    out[i] = gradient.data;
+    starts[i] = bytes;
+    bytes += (fm_tensor_bytes(&gradient) + 63) / 64 * 64;
+  }
+  if (stage == 0)
+    return FM_OK;
+  void *memory;
+  FM_TRY(fm_scratch_get(&self->pyramid, bytes, 1, &memory));
+  for (int i = 0; i < self->model.roi_level_count; i++)
+    out[i] = (char *)memory + starts[i];
+  return FM_OK;
+}
+
+static void detector_add_pyramid_gradients(fm_plan *trunk, int levels, void *const *gradients) {
+  for (int i = 0; i < levels; i++) {
+    fm_tensor sum = fm_plan_output_gradient(trunk, i);
+    fm_tensor own = sum;
+    own.data = gradients[i];
+    fm_tensor_add(&sum, &own);
+  }
+}
+
+// Runs the head of outputs->stage on self->batch. gradients: of the pyramid's levels, in training.
 static fm_status detector_run_head(fm_detector *self, fm_plan *trunk, fm_purpose purpose,
-                                   fm_plan **head, fm_roi_outputs *outputs) {
+                                   void *const *gradients, fm_plan **head,
+                                   fm_roi_outputs *outputs) {
   int levels = self->model.roi_level_count;
   size_t rows = detector_head_rows(self->batch.count);
   void *rois;
@@ -235,14 +271,12 @@ static fm_status detector_run_head(fm_detector *self, fm_plan *trunk, fm_purpose
     inputs[i] = fm_plan_output(trunk, i);
   inputs[levels] = (fm_tensor){FM_F32, {(int)rows, FM_ROI_COLUMNS, 1, 1}, FM_ROI_COLUMNS, rois};
   const fm_plan_options options = {purpose, self->precision, inputs, levels + 1, self->head_memory};
-  FM_TRY(fm_plan_cache_get(self->head_plans, &options, head));
-  for (int i = 0; i <= levels; i++) {
-    void *gradient =
-        purpose == FM_TRAIN && i < levels ? fm_plan_output_gradient(trunk, i).data : NULL;
-    fm_plan_bind(*head, i, inputs[i].data, gradient);
-  }
+  FM_TRY(fm_plan_cache_get(self->head_plans[outputs->stage], &options, head));
+  for (int i = 0; i <= levels; i++)
+    fm_plan_bind(*head, i, inputs[i].data, purpose == FM_TRAIN && i < levels ? gradients[i] : NULL);
   FM_TRY(fm_plan_forward(*head));
-  *outputs = (fm_roi_outputs){.rows = rows,
+  *outputs = (fm_roi_outputs){.stage = outputs->stage,
+                              .rows = rows,
                               .classes = self->class_count + 1,
                               .logits = fm_plan_output(*head, FM_MODEL_LOGITS).data,
                               .deltas = fm_plan_output(*head, FM_MODEL_BOXES).data};
@@ -297,10 +331,34 @@ static fm_status detector_head_gradients(fm_detector *self, fm_plan *head, fm_pu
   return FM_OK;
 }
 
+// One stage of the cascade on self->batch, which then is the next one's.
+static fm_status detector_stage_losses(fm_detector *self, const fm_input *inputs, fm_plan *trunk,
+                                       fm_purpose purpose, int stage, fm_losses *out) {
+  fm_roi_outputs outputs = {.stage = stage};
+  void *gradients[FM_MODEL_LEVELS_MAX] = {NULL};
+  fm_plan *head;
+  if (purpose == FM_TRAIN)
+    FM_TRY(detector_pyramid_gradients(self, trunk, stage, gradients));
+  FM_TRY(detector_run_head(self, trunk, purpose, gradients, &head, &outputs));
+  FM_TRY(detector_head_gradients(self, head, purpose, &outputs));
+  FM_TRY_SECTION("losses of the regions",
+                 fm_roi_heads_losses(&self->heads, &self->batch, &outputs, &self->config, out));
+  if (stage + 1 < self->model.stage_count)
+    FM_TRY_SECTION("cascade", fm_roi_heads_refine(&self->heads, &self->batch, &outputs, inputs,
+                                                  &self->config, true));
+  if (purpose != FM_TRAIN)
+    return FM_OK;
+  FM_TRY(fm_plan_backward(head));
+  if (stage > 0)
+    detector_add_pyramid_gradients(trunk, self->model.roi_level_count, gradients);
+  return FM_OK;
+}
+
 static fm_status detector_losses(fm_detector *self, const fm_input *inputs, size_t count,
                                  fm_purpose purpose, uint64_t seed, fm_losses *out) {
-  fm_plan *trunk, *head;
+  fm_plan *trunk;
   fm_rpn_outputs_view view;
+  *out = (fm_losses){0};
   FM_TRY(detector_run_trunk(self, inputs, count, purpose, &trunk, &view));
   FM_TRY_SECTION("proposals", fm_rpn_propose(&self->rpn, &view, &self->config, true,
                                              detector_most_boxes(inputs, count), &self->proposals));
@@ -309,16 +367,10 @@ static fm_status detector_losses(fm_detector *self, const fm_input *inputs, size
                  fm_rpn_losses(&self->rpn, &view, &self->config, seed, out));
   FM_TRY_SECTION("sampling of regions", fm_roi_heads_sample(&self->heads, &self->proposals, inputs,
                                                             &self->config, seed, &self->batch));
-  fm_roi_outputs outputs;
-  FM_TRY(detector_run_head(self, trunk, purpose, &head, &outputs));
-  FM_TRY(detector_head_gradients(self, head, purpose, &outputs));
-  FM_TRY_SECTION("losses of the regions",
-                 fm_roi_heads_losses(&self->heads, &self->batch, &outputs, &self->config, out));
+  for (int stage = 0; stage < self->model.stage_count; stage++)
+    FM_TRY(detector_stage_losses(self, inputs, trunk, purpose, stage, out));
   out->loss = out->classifier + out->box_reg + out->objectness + out->rpn_box_reg;
-  if (purpose != FM_TRAIN)
-    return FM_OK;
-  FM_TRY(fm_plan_backward(head));
-  return fm_plan_backward(trunk);
+  return purpose == FM_TRAIN ? fm_plan_backward(trunk) : FM_OK;
 }
 
 fm_status fm_detector_train(fm_detector *detector, const fm_input *inputs, size_t count,
@@ -343,8 +395,14 @@ static fm_status detector_detect(fm_detector *self, const fm_input *inputs, size
   FM_TRY_SECTION("proposals",
                  fm_rpn_propose(&self->rpn, &view, &self->config, false, 0, &self->proposals));
   FM_TRY(fm_roi_heads_take(&self->proposals, &self->batch));
-  fm_roi_outputs outputs;
-  FM_TRY(detector_run_head(self, trunk, FM_INFER, &head, &outputs));
+  fm_roi_outputs outputs = {.stage = 0};
+  FM_TRY(detector_run_head(self, trunk, FM_INFER, NULL, &head, &outputs));
+  for (int stage = 1; stage < self->model.stage_count; stage++) {
+    FM_TRY_SECTION("cascade", fm_roi_heads_refine(&self->heads, &self->batch, &outputs, inputs,
+                                                  &self->config, false));
+    outputs.stage = stage;
+    FM_TRY(detector_run_head(self, trunk, FM_INFER, NULL, &head, &outputs));
+  }
   FM_TRY_SECTION("detections", fm_roi_heads_detect(&self->heads, &self->batch, &outputs, inputs,
                                                    &self->thresholds, out));
   return FM_OK;

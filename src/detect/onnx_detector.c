@@ -349,13 +349,17 @@ static fm_status detector_add(detector_exporter *self) {
   inputs[model->roi_level_count] = (fm_onnx_value){0}; // the RoIs, which level_rois holds
   network.level_rois = rois;
   fm_onnx_value head[2];
-  FM_TRY(fm_onnx_network_add(&network, model->head, inputs, model->roi_level_count + 1, head, 2));
+  FM_TRY(
+      fm_onnx_network_add(&network, model->heads[0], inputs, model->roi_level_count + 1, head, 2));
   detector_finish(self, head[FM_MODEL_LOGITS], head[FM_MODEL_BOXES],
                   fm_onnx_add(self->onnx, &dealt));
   return FM_OK;
 }
 
 fm_status fm_onnx_detector_add(fm_onnx *onnx, const fm_onnx_detector *detector) {
+  if (detector->config->cascade_stages > 1 || detector->config->box_vote_thresh > 0)
+    return fm_fail(FM_ERR_UNSUPPORTED, "ONNX of a detector with model.cascade_stages above 1 or "
+                                       "model.box_vote_thresh above 0: export it as safetensors");
   detector_exporter self = {.onnx = onnx, .detector = detector, .config = detector->config};
   FM_TRY(fm_model_build(&self.model, detector->params, detector->config, detector->class_count));
   const fm_status status = detector_add(&self);

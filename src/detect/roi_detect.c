@@ -18,29 +18,30 @@ typedef struct roi_candidates {
   size_t count;
 } roi_candidates;
 
-// torch.softmax over the classes of one row, in float.
-static void roi_softmax(const float *logits, int classes, float *out) {
-  float highest = logits[0], sum = 0;
-  for (int c = 1; c < classes; c++)
-    highest = logits[c] > highest ? logits[c] : highest;
-  for (int c = 0; c < classes; c++) {
-    out[c] = expf(logits[c] - highest);
-    sum += out[c];
-  }
-  for (int c = 0; c < classes; c++)
-    out[c] /= sum;
+// The class scores of one row, of a later stage of the cascade the mean over the stages.
+static void roi_scores(const fm_roi_heads *heads, const fm_roi_outputs *outputs, size_t row,
+                       float *out) {
+  size_t classes = (size_t)outputs->classes;
+  fm_roi_softmax(outputs->logits + row * classes, outputs->classes, out);
+  if (outputs->stage == 0)
+    return;
+  const float *sums = (const float *)heads->scores.data + row * classes;
+  for (size_t c = 0; c < classes; c++)
+    out[c] = (sums[c] + out[c]) / (float)(outputs->stage + 1);
 }
 
-static void roi_add_row(roi_candidates *candidates, const fm_roi_outputs *outputs, size_t row,
-                        fm_box proposal, const fm_input *input, float threshold) {
+static void roi_add_row(roi_candidates *candidates, const fm_roi_heads *heads,
+                        const fm_roi_outputs *outputs, size_t row, fm_box proposal,
+                        const fm_input *input, float threshold) {
   float *scores = candidates->scores + candidates->count; // room for a row's classes and background
   const float *deltas = outputs->deltas + row * 4 * (size_t)outputs->classes;
-  roi_softmax(outputs->logits + row * (size_t)outputs->classes, outputs->classes, scores);
+  const fm_box_coder coder = fm_roi_coder(outputs->stage);
+  roi_scores(heads, outputs, row, scores);
   for (int c = 1; c < outputs->classes; c++) {
     float score = scores[c];
     if (!(score > threshold))
       continue;
-    fm_box box = fm_box_decode(&fm_box_coder_head, proposal, deltas + 4 * (size_t)c);
+    fm_box box = fm_box_decode(&coder, proposal, deltas + 4 * (size_t)c);
     box = fm_box_clip(box, input->width, input->height);
     if (!fm_box_is_large(box, ROI_MIN_SIDE))
       continue;
@@ -66,7 +67,32 @@ static fm_status roi_candidates_make(roi_candidates *candidates, fm_scratch *mem
   return FM_OK;
 }
 
-static fm_status roi_give(const roi_candidates *candidates, size_t kept, const fm_input *input,
+// The mean of all candidates of its class (of any, when they suppress each other) that overlap a
+// kept box enough, weighted by score: neighbours that see the same face differ by chance.
+static fm_box roi_vote(const roi_candidates *candidates, uint32_t kept,
+                       const fm_roi_thresholds *thresholds) {
+  fm_box box = candidates->boxes[kept];
+  float area = fm_box_area(box);
+  double sum[4] = {0}, weight = 0;
+  for (size_t i = 0; i < candidates->count; i++) {
+    fm_box other = candidates->boxes[i];
+    if (!thresholds->agnostic && candidates->labels[i] != candidates->labels[kept])
+      continue;
+    if (i != kept && !(fm_box_iou(box, area, other, fm_box_area(other)) >= thresholds->vote))
+      continue;
+    double score = (double)candidates->scores[i];
+    sum[0] += score * (double)other.x1;
+    sum[1] += score * (double)other.y1;
+    sum[2] += score * (double)other.x2;
+    sum[3] += score * (double)other.y2;
+    weight += score;
+  }
+  return (fm_box){(float)(sum[0] / weight), (float)(sum[1] / weight), (float)(sum[2] / weight),
+                  (float)(sum[3] / weight)};
+}
+
+static fm_status roi_give(const roi_candidates *candidates, size_t kept,
+                          const fm_roi_thresholds *thresholds, const fm_input *input,
                           fm_detections *out) {
   *out = (fm_detections){0};
   if (kept == 0)
@@ -78,7 +104,7 @@ static fm_status roi_give(const roi_candidates *candidates, size_t kept, const f
   float down = (float)input->source_height / (float)input->height;
   for (size_t i = 0; i < kept; i++) {
     uint32_t at = candidates->keep[i];
-    fm_box b = candidates->boxes[at];
+    fm_box b = thresholds->vote > 0 ? roi_vote(candidates, at, thresholds) : candidates->boxes[at];
     out->items[i] = (fm_detection){{b.x1 * across, b.y1 * down, b.x2 * across, b.y2 * down},
                                    candidates->labels[at] + 1,
                                    candidates->scores[at]};
@@ -96,7 +122,7 @@ fm_status fm_roi_heads_detect(fm_roi_heads *heads, const fm_roi_batch *batch,
     roi_candidates candidates;
     FM_TRY(roi_candidates_make(&candidates, &heads->work, end - first, outputs->classes));
     for (size_t row = first; row < end; row++)
-      roi_add_row(&candidates, outputs, row, batch->boxes[row], &inputs[picture],
+      roi_add_row(&candidates, heads, outputs, row, batch->boxes[row], &inputs[picture],
                   thresholds->score);
     const fm_nms_input nms = {.boxes = candidates.boxes,
                               .scores = candidates.scores,
@@ -106,7 +132,7 @@ fm_status fm_roi_heads_detect(fm_roi_heads *heads, const fm_roi_batch *batch,
                               .threshold = fm_box_decimal(thresholds->nms),
                               .limit = (size_t)thresholds->limit};
     size_t kept = fm_nms(&nms, candidates.keep, candidates.nms);
-    FM_TRY(roi_give(&candidates, kept, &inputs[picture], &out[picture]));
+    FM_TRY(roi_give(&candidates, kept, thresholds, &inputs[picture], &out[picture]));
   }
   return FM_OK;
 }

@@ -9,6 +9,7 @@
 
 #include "base/box.h"
 #include "base/status.h"
+#include "detect/box.h"
 #include "detect/config.h"
 #include "detect/detector.h"
 #include "detect/model/model.h"
@@ -27,7 +28,7 @@ typedef struct fm_roi_batch {
 void fm_roi_batch_release(fm_roi_batch *batch);
 
 typedef struct fm_roi_heads {
-  fm_scratch work, rows, places;
+  fm_scratch work, rows, places, scores;
 } fm_roi_heads;
 void fm_roi_heads_release(fm_roi_heads *heads);
 
@@ -36,6 +37,9 @@ void fm_roi_heads_release(fm_roi_heads *heads);
 FM_MUST_USE fm_status fm_roi_heads_sample(fm_roi_heads *heads, fm_proposals *proposals,
                                           const fm_input *inputs, const fm_model_config *config,
                                           uint64_t seed, fm_roi_batch *out);
+// Training: the rows' labels and true boxes anew, at this IoU.
+FM_MUST_USE fm_status fm_roi_heads_rematch(fm_roi_heads *heads, fm_roi_batch *batch,
+                                           const fm_input *inputs, float threshold);
 // Detection: the proposals as they are.
 FM_MUST_USE fm_status fm_roi_heads_take(const fm_proposals *proposals, fm_roi_batch *out);
 
@@ -49,17 +53,34 @@ typedef struct fm_roi_outputs {
   int classes;                  // with background
   const float *logits, *deltas; // (rows, classes), (rows, 4 * classes)
   float *dlogits, *ddeltas;     // the same shapes; losses only
+  int stage;                    // of the cascade, from 0
 } fm_roi_outputs;
 
-// Fills losses->classifier and losses->box_reg and WRITES all of dlogits and ddeltas.
+// Cascade R-CNN (Cai and Vasconcelos 2018) over torchvision's head. A later stage's deltas are
+// smaller, so its coder weighs them more: by stage + 1.
+fm_box_coder fm_roi_coder(int stage);
+// Moves the batch's boxes to where the stage that gave `outputs` sees them, by the deltas of their
+// likeliest class, for the next stage. In training a row's own class serves where it has one, and
+// the rows are matched with the true boxes anew, at an IoU that rises by 0.1 a stage; in detection
+// the stage's class scores are kept for the mean that fm_roi_heads_detect takes.
+FM_MUST_USE fm_status fm_roi_heads_refine(fm_roi_heads *heads, fm_roi_batch *batch,
+                                          const fm_roi_outputs *outputs, const fm_input *inputs,
+                                          const fm_model_config *config, bool training);
+
+// Adds to losses->classifier and losses->box_reg, a stage of the cascade half as much as the one
+// before, and WRITES all of dlogits and ddeltas.
 FM_MUST_USE fm_status fm_roi_heads_losses(fm_roi_heads *heads, const fm_roi_batch *batch,
                                           const fm_roi_outputs *outputs,
                                           const fm_model_config *config, fm_losses *losses);
+
+// torch.softmax over the classes of one row, in float.
+void fm_roi_softmax(const float *logits, int classes, float *out);
 
 typedef struct fm_roi_thresholds {
   float score, nms;
   int limit;     // detections a picture at most
   bool agnostic; // boxes of different classes suppress each other too
+  float vote;    // IoU from which dropped boxes share in the corners of the one kept; 0: none
 } fm_roi_thresholds;
 // out (pictures): boxes in pixels of the source pictures.
 FM_MUST_USE fm_status fm_roi_heads_detect(fm_roi_heads *heads, const fm_roi_batch *batch,

@@ -42,9 +42,10 @@ static fm_status roi_loss_boxes(fm_roi_heads *heads, const fm_roi_batch *batch,
   size_t positives = 0, width = 4 * (size_t)outputs->classes;
   for (size_t row = 0; row < batch->count; row++)
     positives += batch->labels[row] > 0;
+  const fm_box_coder coder = fm_roi_coder(outputs->stage);
   fm_box_loss_rows rows;
   void *memory;
-  FM_TRY(fm_box_loss_rows_make(&rows, &heads->rows, &fm_box_coder_head, positives));
+  FM_TRY(fm_box_loss_rows_make(&rows, &heads->rows, &coder, positives));
   FM_TRY(fm_scratch_get(&heads->places, positives, sizeof(size_t), &memory));
   size_t *places = memory, at = 0;
   for (size_t row = 0; row < batch->count; row++) {
@@ -67,12 +68,18 @@ fm_status fm_roi_heads_losses(fm_roi_heads *heads, const fm_roi_batch *batch,
                               const fm_roi_outputs *outputs, const fm_model_config *config,
                               fm_losses *losses) {
   double normaliser = batch->count > 0 ? (double)batch->count : 1;
-  FM_TRY(roi_loss_classes(heads, batch, outputs, config, normaliser, &losses->classifier));
-  return roi_loss_boxes(heads, batch, outputs, config, normaliser, &losses->box_reg);
+  normaliser *= 1 << outputs->stage;
+  double classifier, box_reg;
+  FM_TRY(roi_loss_classes(heads, batch, outputs, config, normaliser, &classifier));
+  FM_TRY(roi_loss_boxes(heads, batch, outputs, config, normaliser, &box_reg));
+  losses->classifier += classifier;
+  losses->box_reg += box_reg;
+  return FM_OK;
 }
 
 void fm_roi_heads_release(fm_roi_heads *heads) {
   fm_scratch_release(&heads->work);
   fm_scratch_release(&heads->rows);
   fm_scratch_release(&heads->places);
+  fm_scratch_release(&heads->scores);
 }

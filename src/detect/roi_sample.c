@@ -146,6 +146,26 @@ fm_status fm_roi_heads_sample(fm_roi_heads *heads, fm_proposals *proposals, cons
   return FM_OK;
 }
 
+fm_status fm_roi_heads_rematch(fm_roi_heads *heads, fm_roi_batch *batch, const fm_input *inputs,
+                               float threshold) {
+  for (size_t picture = 0; picture < batch->pictures; picture++) {
+    const fm_input *input = &inputs[picture];
+    size_t first = batch->starts[picture], count = batch->starts[picture + 1] - first;
+    void *memory;
+    FM_TRY(fm_scratch_get(&heads->work, 7 * count + input->box_count, sizeof(float), &memory));
+    float *scratch = (float *)memory + 5 * count;
+    int32_t *matches = (int32_t *)(scratch + count + input->box_count);
+    fm_box_columns columns = roi_columns(batch->boxes + first, count, memory);
+    const fm_match_options match = {threshold, threshold, false};
+    fm_match(&match, input->boxes, input->box_count, &columns, matches, scratch);
+    for (size_t i = 0; i < count; i++) {
+      batch->labels[first + i] = matches[i] >= 0 ? input->labels[matches[i]] : 0;
+      batch->truth[first + i] = matches[i] >= 0 ? input->boxes[matches[i]] : (fm_box){0};
+    }
+  }
+  return FM_OK;
+}
+
 // torchvision's LevelMapper in float; equation 1 of the feature pyramid paper.
 static int roi_level(fm_box box, int lowest, int highest) {
   float side = sqrtf(fm_box_area(box));

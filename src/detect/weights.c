@@ -15,8 +15,8 @@
 // Metadata keys: the options of fm_model_options as YAML, and the class names as a JSON list.
 #define WEIGHTS_CONFIG "config"
 #define WEIGHTS_CLASSES "classes"
-// The layers whose first dimension follows the number of classes.
-#define WEIGHTS_PREDICTOR "roi_heads.box_predictor."
+// The layers whose first dimension follows the number of classes, of all stages of the cascade.
+#define WEIGHTS_PREDICTOR "roi_heads.box_predictor"
 // A counter that torch's BatchNorm keeps and no layer here reads; older files lack it, and frozen
 // norms have none.
 #define WEIGHTS_TRACKED ".num_batches_tracked"

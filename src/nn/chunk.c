@@ -133,3 +133,18 @@ void fm_tensor_copy(const fm_tensor *to, const fm_tensor *from) {
     fm_chunk_write(to, from, start, count, values);
   }
 }
+
+void fm_tensor_add(const fm_tensor *to, const fm_tensor *from) {
+  size_t elements = fm_tensor_elements(to);
+#pragma omp parallel for schedule(static)
+  for (size_t start = 0; start < elements; start += FM_CHUNK) {
+    size_t count = elements - start < FM_CHUNK ? elements - start : FM_CHUNK;
+    float to_buffer[FM_CHUNK], from_buffer[FM_CHUNK];
+    const float *was = fm_chunk_read(to, to, start, count, to_buffer);
+    const float *more = fm_chunk_read(from, from, start, count, from_buffer);
+    float *sum = fm_chunk_target(to, to, start, to_buffer);
+    for (size_t i = 0; i < count; i++)
+      sum[i] = was[i] + more[i];
+    fm_chunk_write(to, to, start, count, sum);
+  }
+}

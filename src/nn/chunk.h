@@ -35,6 +35,9 @@ void fm_tensor_clear(const fm_tensor *t);
 // too.
 void fm_tensor_copy(const fm_tensor *to, const fm_tensor *from);
 
+// to += from, in parallel; the same shape, layout and number type.
+void fm_tensor_add(const fm_tensor *to, const fm_tensor *from);
+
 void fm_bf16_unpack(float *to, const uint16_t *from, size_t count);
 void fm_bf16_pack(uint16_t *to, const float *from, size_t count);
 

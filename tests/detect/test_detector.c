@@ -195,6 +195,33 @@ static void the_loss_moves_along_its_gradient_with_trained_norms(void **state) {
   check_gradients(FM_CONFIG_NORM_BATCH);
 }
 
+// With the first stage's boxes left where they are (deltas of 0), the way through their coordinates
+// that the gradient leaves out is not there.
+static void the_loss_moves_along_its_gradient_over_a_cascade(void **state) {
+  (void)state;
+  static const char *const names[] = {
+      "roi_heads.box_predictor.cls_score.weight",
+      "roi_heads.box_head.fc6.weight",
+      "roi_heads.box_predictor_2.cls_score.weight",
+      "roi_heads.box_predictor_2.bbox_pred.bias",
+      "roi_heads.box_head_2.fc6.weight",
+      "roi_heads.box_head_2.fc7.bias",
+      "backbone.fpn.layer_blocks.0.0.weight",
+      "backbone.body.15.block.1.0.weight",
+  };
+  fm_model_config config = tiny_config(FM_CONFIG_NORM_FROZEN);
+  config.rpn_score_thresh = 1;
+  config.cascade_stages = 2;
+  problem p = make_problem(&config);
+  fm_params *params = fm_detector_params(p.detector);
+  enlarge_weights(params);
+  enlarge(params, fm_params_find(params, "roi_heads.box_predictor.bbox_pred.weight"), 0);
+  enlarge(params, fm_params_find(params, "roi_heads.box_predictor.bbox_pred.bias"), 0);
+  for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+    check_along_gradient(&p, names[i]);
+  release_problem(&p);
+}
+
 static void gradients_of_two_steps_add(void **state) {
   (void)state;
   const fm_model_config config = tiny_config(FM_CONFIG_NORM_FROZEN);
@@ -364,6 +391,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(the_loss_moves_along_its_gradient_with_frozen_norms),
       cmocka_unit_test(the_loss_moves_along_its_gradient_with_trained_norms),
+      cmocka_unit_test(the_loss_moves_along_its_gradient_over_a_cascade),
       cmocka_unit_test(gradients_of_two_steps_add),
       cmocka_unit_test(a_step_repeats_itself_to_the_bit),
       cmocka_unit_test(validation_computes_the_losses_of_training),

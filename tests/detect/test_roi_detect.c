@@ -78,6 +78,25 @@ static size_t candidates_of(const problem *p, size_t picture, float threshold, f
   return count;
 }
 
+// The mean of the overlapping boxes of the class, weighted by score; the box itself without votes.
+static fm_box voted(const fm_nms_input *all, uint32_t kept, float threshold) {
+  const fm_box *boxes = all->boxes;
+  double sum[5] = {0};
+  if (threshold == 0)
+    return boxes[kept];
+  for (size_t i = 0; i < all->count; i++) {
+    if ((all->groups && all->groups[i] != all->groups[kept]) ||
+        naive_overlap(boxes[i], boxes[kept]) < threshold)
+      continue;
+    const float corners[4] = {boxes[i].x1, boxes[i].y1, boxes[i].x2, boxes[i].y2};
+    for (int k = 0; k < 4; k++)
+      sum[k] += (double)all->scores[i] * (double)corners[k];
+    sum[4] += (double)all->scores[i];
+  }
+  return (fm_box){(float)(sum[0] / sum[4]), (float)(sum[1] / sum[4]), (float)(sum[2] / sum[4]),
+                  (float)(sum[3] / sum[4])};
+}
+
 static size_t check(problem *p, fm_roi_thresholds thresholds) {
   assert_int_equal(
       fm_roi_heads_detect(&p->heads, &p->batch, &p->outputs, p->inputs, &thresholds, p->found),
@@ -103,7 +122,7 @@ static size_t check(problem *p, fm_roi_thresholds thresholds) {
     assert_int_equal(p->found[i].count, expected);
     for (size_t k = 0; k < expected; k++) {
       const fm_detection *found = &p->found[i].items[k];
-      const fm_box b = boxes[keep[k]];
+      const fm_box b = voted(&nms, keep[k], thresholds.vote);
       const fm_box box = {b.x1 * across, b.y1 * down, b.x2 * across, b.y2 * down};
       assert_memory_equal(&found->box, &box, sizeof box);
       assert_true(found->score == scores[keep[k]]);
@@ -119,12 +138,22 @@ static void detections_are_those_of_torchvisions_steps(void **state) {
   (void)state;
   for (uint64_t seed = 1; seed <= 5; seed++) {
     problem *p = problem_new(seed);
-    const size_t all = check(p, (fm_roi_thresholds){0, 1, 100000, false});
-    const size_t thinned = check(p, (fm_roi_thresholds){0.05f, 0.5f, 100000, false});
-    const size_t agnostic = check(p, (fm_roi_thresholds){0.05f, 0.5f, 100000, true});
-    const size_t sure = check(p, (fm_roi_thresholds){0.5f, 0.5f, 100000, false});
+    const size_t all = check(p, (fm_roi_thresholds){0, 1, 100000, false, 0});
+    const size_t thinned = check(p, (fm_roi_thresholds){0.05f, 0.5f, 100000, false, 0});
+    const size_t agnostic = check(p, (fm_roi_thresholds){0.05f, 0.5f, 100000, true, 0});
+    const size_t sure = check(p, (fm_roi_thresholds){0.5f, 0.5f, 100000, false, 0});
     assert_true(all > thinned && thinned > agnostic && agnostic > 0 && thinned > sure && sure > 0);
-    assert_int_equal(check(p, (fm_roi_thresholds){0.05f, 0.5f, 10, false}), 20);
+    assert_int_equal(check(p, (fm_roi_thresholds){0.05f, 0.5f, 10, false, 0}), 20);
+    problem_free(p);
+  }
+}
+
+static void dropped_boxes_vote_on_the_corners_of_the_one_kept(void **state) {
+  (void)state;
+  for (uint64_t seed = 1; seed <= 5; seed++) {
+    problem *p = problem_new(seed);
+    assert_true(check(p, (fm_roi_thresholds){0.05f, 0.3f, 100000, false, 0.6f}) > 0);
+    assert_true(check(p, (fm_roi_thresholds){0.05f, 0.3f, 100000, true, 0.4f}) > 0);
     problem_free(p);
   }
 }
@@ -138,7 +167,7 @@ static void what_is_no_number_is_not_found(void **state) {
     else
       p->deltas[i * CLASSES * 4 + i % 16] = NAN;
   }
-  const fm_roi_thresholds thresholds = {0, 0.5f, 100000, false};
+  const fm_roi_thresholds thresholds = {0, 0.5f, 100000, false, 0};
   assert_int_equal(
       fm_roi_heads_detect(&p->heads, &p->batch, &p->outputs, p->inputs, &thresholds, p->found),
       FM_OK);
@@ -156,6 +185,7 @@ static void what_is_no_number_is_not_found(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(detections_are_those_of_torchvisions_steps),
+      cmocka_unit_test(dropped_boxes_vote_on_the_corners_of_the_one_kept),
       cmocka_unit_test(what_is_no_number_is_not_found),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

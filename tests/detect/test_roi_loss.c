@@ -53,6 +53,7 @@ static void problem_free(problem *p) {
 static void run(problem *p) {
   memset(p->dlogits, 0x7f, sizeof p->dlogits);
   memset(p->ddeltas, 0x7f, sizeof p->ddeltas);
+  p->losses = (fm_losses){0};
   assert_int_equal(fm_roi_heads_losses(&p->heads, &p->batch, &p->outputs, &p->config, &p->losses),
                    FM_OK);
 }

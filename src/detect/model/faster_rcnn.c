@@ -90,8 +90,9 @@ static fm_status model_build_trunk(fm_model *model, const fm_backbone *backbone,
   return fm_graph_status(graph);
 }
 
-static fm_status model_build_head(fm_model *model, int class_count, const fm_model_config *config) {
-  fm_graph *graph = model->head;
+static fm_status model_build_head(fm_model *model, int stage, int class_count,
+                                  const fm_model_config *config) {
+  fm_graph *graph = model->heads[stage];
   fm_value levels[FM_MODEL_LEVELS_MAX] = {{0}};
   for (int i = 0; i < model->roi_level_count; i++) {
     char name[32];
@@ -99,7 +100,7 @@ static fm_status model_build_head(fm_model *model, int class_count, const fm_mod
     levels[i] = fm_graph_input(graph, name, config->fpn_channels, true);
   }
   fm_value rois = fm_graph_input(graph, "rois", FM_ROI_COLUMNS, false);
-  fm_box_outputs boxes = fm_box_head(graph, levels, rois, class_count + 1, config);
+  fm_box_outputs boxes = fm_box_head(graph, levels, rois, stage, class_count + 1, config);
   fm_graph_output_plain(graph, "class_logits", boxes.logits);
   fm_graph_output_plain(graph, "box_deltas", boxes.deltas);
   return fm_graph_status(graph);
@@ -117,9 +118,11 @@ fm_status fm_model_build(fm_model *out, fm_params *params, const fm_model_config
   out->anchors_per_place =
       config->rpn_anchor_sizes.rows[0].count * config->rpn_anchor_aspect_ratios.rows[0].count;
   FM_TRY_OUT(fm_graph_new(&out->trunk, params));
-  FM_TRY_OUT(fm_graph_new(&out->head, params));
   FM_TRY_OUT(model_build_trunk(out, backbone, config));
-  FM_TRY_OUT(model_build_head(out, class_count, config));
+  for (; out->stage_count < config->cascade_stages; out->stage_count++) {
+    FM_TRY_OUT(fm_graph_new(&out->heads[out->stage_count], params));
+    FM_TRY_OUT(model_build_head(out, out->stage_count, class_count, config));
+  }
   backbone->freeze(params, config);
   return FM_OK;
 out:
@@ -129,6 +132,7 @@ out:
 
 void fm_model_release(fm_model *model) {
   fm_graph_free(model->trunk);
-  fm_graph_free(model->head);
+  for (int stage = 0; stage < FM_CASCADE_STAGES_MAX; stage++)
+    fm_graph_free(model->heads[stage]);
   *model = (fm_model){0};
 }

@@ -22,11 +22,12 @@ enum {
 //   rpn_level_count-1, the pooled ones last
 //   fm_model_deltas(m, level)      box deltas (n,4a,h_l,w_l), plain; channel 4*anchor +
 //   (dx,dy,dw,dh)
-// with a = anchors_per_place. Head: inputs 0 .. roi_level_count-1 are those pyramid levels, input
-// roi_level_count the RoIs (r,7,1,1) of fm_roi_align; output 0 the class logits (r,classes+1,1,1),
-// 1 the box deltas (r,4*(classes+1),1,1), both plain.
+// with a = anchors_per_place. Each head: inputs 0 .. roi_level_count-1 are those pyramid levels,
+// input roi_level_count the RoIs (r,7,1,1) of fm_roi_align; output 0 the class logits
+// (r,classes+1,1,1), 1 the box deltas (r,4*(classes+1),1,1), both plain.
 typedef struct fm_model {
-  fm_graph *trunk, *head;
+  fm_graph *trunk, *heads[FM_CASCADE_STAGES_MAX];
+  int stage_count; // of heads: config->cascade_stages
   int roi_level_count, rpn_level_count;
   int anchors_per_place;            // the same on every level
   int strides[FM_MODEL_LEVELS_MAX]; // of the RPN levels, in input pixels

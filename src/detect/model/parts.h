@@ -76,8 +76,9 @@ typedef struct fm_box_outputs {
   fm_value logits, deltas;
 } fm_box_outputs;
 // torchvision's MultiScaleRoIAlign, TwoMLPHead and FastRCNNPredictor over config->backbone_levels;
-// class_count with the background.
-fm_box_outputs fm_box_head(fm_graph *graph, const fm_value *levels, fm_value rois, int class_count,
-                           const fm_model_config *config);
+// class_count with the background. Parameters of the cascade's stages behind the first have names
+// of their own: roi_heads.box_head_2, roi_heads.box_predictor_2 and so on.
+fm_box_outputs fm_box_head(fm_graph *graph, const fm_value *levels, fm_value rois, int stage,
+                           int class_count, const fm_model_config *config);
 
 #endif
