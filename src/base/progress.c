@@ -20,7 +20,12 @@ double fm_clock(void) {
 }
 
 void fm_progress_start(fm_progress *progress, const char *label, size_t total) {
-  *progress = (fm_progress){.label = label, .total = total, .started = fm_clock()};
+  fm_progress_resume(progress, label, total, 0);
+}
+
+void fm_progress_resume(fm_progress *progress, const char *label, size_t total, size_t done) {
+  *progress = (fm_progress){
+      .label = label, .total = total, .done = done, .before = done, .started = fm_clock()};
   progress->shown = progress->started;
 }
 
@@ -34,7 +39,8 @@ static void progress_time(char out[32], double seconds) {
 
 static void progress_print(const fm_progress *progress, const char *note, bool terminal) {
   const double seconds = fm_clock() - progress->started;
-  const double rate = seconds > 0 ? (double)progress->done / seconds : 0;
+  const size_t fresh = progress->done > progress->before ? progress->done - progress->before : 0;
+  const double rate = seconds > 0 ? (double)fresh / seconds : 0;
   char left[32] = "?";
   if (rate > 0 && progress->total >= progress->done)
     progress_time(left, (double)(progress->total - progress->done) / rate);

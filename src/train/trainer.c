@@ -241,7 +241,7 @@ static fm_status trainer_run_batches(fm_trainer_parts *self) {
   snprintf(label, sizeof label, "%s epoch %d/%d", options->label, state->epoch + 1,
            self->config->epochs);
   fm_progress progress;
-  fm_progress_start(&progress, label, total);
+  fm_progress_resume(&progress, label, total, (size_t)state->batch);
   fm_status status = FM_OK;
   while (status == FM_OK && (size_t)state->batch < total) {
     if (trainer_is_stopped(self))

@@ -85,6 +85,21 @@ static void a_pipe_gets_plain_lines_seldom(void **state) {
   assert_string_equal(text, "folding 10/40  0.50/s  1:00 left  loss 0.50\n");
 }
 
+static void what_was_done_before_is_no_part_of_the_rate(void **state) {
+  (void)state;
+  char text[1024];
+  fm_progress progress;
+  redirect_to_pipe();
+  fm_progress_resume(&progress, "resumed", 40, 30);
+  progress.started -= 20;
+  progress.shown -= 20;
+  fm_progress_step(&progress, 35, NULL);
+  fm_progress_end(&progress);
+  restore(text, sizeof text);
+  // 5 in 20 seconds, not 35: a quarter of a step a second, 20 seconds for the other 5.
+  assert_string_equal(text, "resumed 35/40  0.25/s  0:20 left\n");
+}
+
 static void a_terminal_gets_a_bar_that_is_wiped(void **state) {
   (void)state;
   char text[1024];
@@ -162,6 +177,7 @@ static void the_clock_does_not_go_back(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(a_pipe_gets_plain_lines_seldom),
+      cmocka_unit_test(what_was_done_before_is_no_part_of_the_rate),
       cmocka_unit_test(a_terminal_gets_a_bar_that_is_wiped),
       cmocka_unit_test(a_bar_holds_any_count),
       cmocka_unit_test(nothing_is_said_when_it_is_off),
