@@ -258,9 +258,40 @@ fm_status fm_config_hash(const fm_config *config, uint64_t *out) {
   return FM_OK;
 }
 
+// More epochs are more of the same, unless the steps already done would have been others.
+static fm_status config_compare_epochs(const fm_config *stored, const fm_config *wanted) {
+  const int before = stored->train.epochs, now = wanted->train.epochs;
+  if (now < before)
+    return fm_fail(FM_ERR_ARGUMENT,
+                   "train.epochs is %d in the run to be resumed and can only grow, not become %d",
+                   before, now);
+  if (now == before)
+    return FM_OK;
+  if (stored->train.schedule == FM_SCHEDULE_COSINE)
+    return fm_fail(
+        FM_ERR_ARGUMENT,
+        "train.epochs cannot grow from %d to %d: with train.schedule cosine the learning "
+        "rates of the steps already done follow from it; begin another run with "
+        "--weights",
+        before, now);
+  if (stored->train.carry_weights)
+    return fm_fail(FM_ERR_ARGUMENT,
+                   "train.epochs cannot grow from %d to %d: with train.carry_weights a fold begins "
+                   "where the one before it ended; begin another run",
+                   before, now);
+  return FM_OK;
+}
+
+static bool config_may_change(const char *key) {
+  return strcmp(key, "train.epochs") == 0 || strcmp(key, "train.checkpoint_steps") == 0 ||
+         strcmp(key, "train.loader_threads") == 0 || strcmp(key, "train.cache_mb") == 0;
+}
+
 fm_status fm_config_compare(const fm_config *stored, const fm_config *wanted) {
-  fm_status status = FM_OK;
+  fm_status status = config_compare_epochs(stored, wanted);
   for (const fm_option *row = fm_config_options(); status >= 0 && row->name; row++) {
+    if (config_may_change(row->name))
+      continue;
     char *before = fm_options_format(row, stored), *now = fm_options_format(row, wanted);
     if (!before || !now)
       status = fm_fail(FM_ERR_MEMORY, "out of memory");

@@ -68,7 +68,10 @@ FM_MUST_USE fm_status fm_config_load(fm_config *out, const char *file,
 // FILE (may be NULL), then assignments, over what is there.
 FM_MUST_USE fm_status fm_config_apply(fm_config *config, const char *file,
                                       const char *const *assignments, int assignment_count);
-// FM_ERR_ARGUMENT names the first key in which they differ.
+// May a run with `stored` settings go on with `wanted` ones? train.epochs may grow where that
+// leaves the steps already done as they are; how the machine is used (train.checkpoint_steps,
+// train.loader_threads, train.cache_mb) may change. FM_ERR_ARGUMENT names the first key that
+// differs otherwise.
 FM_MUST_USE fm_status fm_config_compare(const fm_config *stored, const fm_config *wanted);
 // A fingerprint of every key that decides a step's result (so not of train.epochs, the loader's or
 // the log's keys).

@@ -126,6 +126,14 @@ static fm_status run_folder_write_environment(const fm_run_folder *run, const fm
   return status;
 }
 
+fm_status fm_run_folder_write_config(const fm_run_folder *run) {
+  char *path;
+  FM_TRY(run_folder_path(&path, run->path, "config.yaml"));
+  fm_status status = fm_config_write(&run->config, path);
+  free(path);
+  return status;
+}
+
 fm_status fm_run_folder_create(const fm_run_folder *run, const fm_dataset *dataset,
                                const fm_run_call *call) {
   FM_TRY(fm_folder_make(run->path));
@@ -135,10 +143,7 @@ fm_status fm_run_folder_create(const fm_run_folder *run, const fm_dataset *datas
   fm_status status = fm_split_write(&run->split, dataset, path);
   free(path);
   FM_TRY(status);
-  FM_TRY(run_folder_path(&path, run->path, "config.yaml"));
-  status = fm_config_write(&run->config, path);
-  free(path);
-  return status;
+  return fm_run_folder_write_config(run);
 }
 
 static fm_status run_folder_parse_environment(fm_run_folder *run, const char *path,

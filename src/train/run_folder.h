@@ -32,6 +32,8 @@ bool fm_run_folder_exists(const char *path);
 // Writes a new one.
 FM_MUST_USE fm_status fm_run_folder_create(const fm_run_folder *run, const fm_dataset *dataset,
                                            const fm_run_call *call);
+// config.yaml alone, when a resumed run changes a setting.
+FM_MUST_USE fm_status fm_run_folder_write_config(const fm_run_folder *run);
 // Reads everything but `path`, which is set.
 FM_MUST_USE fm_status fm_run_folder_read(fm_run_folder *run);
 void fm_run_folder_release(fm_run_folder *run);

@@ -100,7 +100,8 @@ static fm_status training_check_split(const training *self) {
                  self->options->split, self->run.path);
 }
 
-// The stored settings win; whatever the call says must agree with them.
+// The stored settings hold; what the call says must agree with them, or is a change that a run
+// can take.
 static fm_status training_resume(training *self) {
   const fm_training_options *options = self->options;
   FM_TRY(fm_run_folder_read(&self->run));
@@ -113,6 +114,9 @@ static fm_status training_resume(training *self) {
     wanted->train.precision = self->run.config.train.precision;
   if (status >= 0)
     status = fm_config_compare(&self->run.config, wanted);
+  const int epochs = self->run.config.train.epochs;
+  if (status >= 0)
+    self->run.config = *wanted;
   free(wanted);
   FM_TRY(status);
   if (options->split)
@@ -123,7 +127,11 @@ static fm_status training_resume(training *self) {
   self->fold = self->run.fold;
   if (options->fold)
     FM_TRY(fm_run_fold_parse(&self->fold, options->fold));
-  return training_check_fold(self);
+  FM_TRY(training_check_fold(self));
+  if (self->run.config.train.epochs == epochs)
+    return FM_OK;
+  fm_say("train.epochs: %d becomes %d", epochs, self->run.config.train.epochs);
+  return fm_run_folder_write_config(&self->run);
 }
 
 static fm_status training_open(training *self) {

@@ -5,7 +5,7 @@
 
 Makes a small data set with `facemask synth`, trains a small model on it undisturbed, then again and again with SIGKILL at
 random moments (every second one while a checkpoint is being written), resumes each, and compares weights and logs. Then
-SIGTERM, settings that differ on resume, a finished run, a loss that is not finite, and a disk that is full. The kills are 4, with FACEMASK_FULL set 20."""
+SIGTERM, settings that differ on resume, more epochs, a finished run, a loss that is not finite, and a disk that is full. The kills are 4, with FACEMASK_FULL set 20."""
 
 import argparse
 import json
@@ -144,6 +144,19 @@ def refusals(bench):
     check("finished already" in done.stdout, "a finished run says so")
 
 
+def more_epochs(bench, reference):
+    """A run of one epoch that is resumed with a second one is the run that had two from the beginning."""
+    bench.run(bench.command("short", settings={"train.epochs": 1}))
+    done = bench.run(bench.command("short", "--set", "train.epochs=2", resume=True))
+    check("train.epochs: 1 becomes 2" in done.stderr, "more epochs on resume are announced")
+    check(bench.result("short") == reference, "and end with the same bytes as a run that was begun with them")
+    check("epochs: 2" in (bench.runs / "short" / "config.yaml").read_text(), "config.yaml has them then")
+    bench.run(bench.command("cosine", settings={"train.epochs": 1, "train.schedule": "cosine"}))
+    for name, epochs, word in (("short", 1, "only grow"), ("cosine", 2, "cosine")):
+        done = subprocess.run(bench.command(name, "--set", f"train.epochs={epochs}", resume=True), capture_output=True, text=True)
+        check(done.returncode == 2 and word in done.stderr, f"not where that changes what is done: {done.stderr.strip()[-90:]!r}")
+
+
 def not_finite(bench):
     names = [path.stem for path in (bench.data / "images").iterdir()]
     for name, every in (("wild", 0), ("wilder", 1)):
@@ -195,6 +208,7 @@ def main():
         kill_runs(bench, reference, seconds, arguments.kills, random.Random(arguments.seed))
         terminate_run(bench, reference, seconds)
         refusals(bench)
+        more_epochs(bench, reference)
         not_finite(bench)
         full_disk(bench, reference)
     print(f"{failures()} failed")

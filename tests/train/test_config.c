@@ -152,6 +152,7 @@ static void what_is_written_reads_back_equal(void **state) {
   assert_int_equal(fm_config_write(config, path), FM_OK);
   fm_config *again = load(path, NULL, 0);
   assert_int_equal(fm_config_compare(config, again), FM_OK);
+  assert_int_equal(again->train.epochs, config->train.epochs);
   uint64_t first, second;
   assert_int_equal(fm_config_hash(config, &first), FM_OK);
   assert_int_equal(fm_config_hash(again, &second), FM_OK);
@@ -159,6 +160,27 @@ static void what_is_written_reads_back_equal(void **state) {
   unlink(path);
   free(config);
   free(again);
+}
+
+static void a_resumed_run_may_have_more_epochs_where_its_steps_stay_the_same(void **state) {
+  (void)state;
+  fm_config *config = load(NULL, NULL, 0), *other = load(NULL, NULL, 0);
+  other->train.epochs = config->train.epochs + 1;
+  other->train.loader_threads = 3;
+  assert_int_equal(fm_config_compare(config, other), FM_OK);
+  assert_int_equal(fm_config_compare(other, config), FM_ERR_ARGUMENT);
+  assert_non_null(strstr(fm_error_message(), "only grow"));
+  config->train.carry_weights = other->train.carry_weights = true;
+  assert_int_equal(fm_config_compare(config, other), FM_ERR_ARGUMENT);
+  assert_non_null(strstr(fm_error_message(), "train.carry_weights"));
+  config->train.carry_weights = other->train.carry_weights = false;
+  config->train.schedule = other->train.schedule = FM_SCHEDULE_COSINE;
+  assert_int_equal(fm_config_compare(config, other), FM_ERR_ARGUMENT);
+  assert_non_null(strstr(fm_error_message(), "cosine"));
+  other->train.epochs = config->train.epochs;
+  assert_int_equal(fm_config_compare(config, other), FM_OK);
+  free(config);
+  free(other);
 }
 
 static void a_difference_is_named_and_changes_the_fingerprint(void **state) {
@@ -187,6 +209,7 @@ int main(void) {
       cmocka_unit_test(augment_reads_names_maps_and_parameters),
       cmocka_unit_test(mistakes_name_the_key),
       cmocka_unit_test(what_is_written_reads_back_equal),
+      cmocka_unit_test(a_resumed_run_may_have_more_epochs_where_its_steps_stay_the_same),
       cmocka_unit_test(a_difference_is_named_and_changes_the_fingerprint),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
