@@ -142,8 +142,13 @@ fm_status fm_tensorboard_epoch(fm_tensorboard *board, const fm_metrics_row *row)
   FM_TRY(tensorboard_means(board->valid, row, &row->valid));
   const fm_event_scalar measures[] = {
       {"mAP", row->mAP}, {"mAP50", row->mAP50}, {"mAP75", row->mAP75}};
-  if (row->mAP >= 0) // -1: the validation part has no boxes
+  // The same over the axis of the steps, beside the losses of these.
+  const fm_event_scalar at_step[] = {
+      {"step/mAP", row->mAP}, {"step/mAP50", row->mAP50}, {"step/mAP75", row->mAP75}};
+  if (row->mAP >= 0) { // -1: the validation part has no boxes
     FM_TRY(fm_event_file_scalars(board->valid, row->epoch, measures, COUNT(measures)));
+    FM_TRY(fm_event_file_scalars(board->valid, row->step, at_step, COUNT(at_step)));
+  }
   return tensorboard_write_pictures(board, row->epoch);
 }
 

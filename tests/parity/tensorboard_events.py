@@ -226,6 +226,9 @@ def check_epochs(train, valid, rows):
     same(valid, "lr_epoch", "lr")
     for tag in ("mAP", "mAP50", "mAP75"):
         same(valid, tag, tag)
+        steps = [int(row["step"]) for row in rows]
+        found = [(e.step, e.value) for e in valid.Scalars("step/" + tag)]
+        check(found == [(s, e.value) for s, e in zip(steps, valid.Scalars(tag))], f"step/{tag}: the same, by step")
     pictures = valid.Tags()["images"]
     check(len(pictures) == 3, "three pictures are watched")
     for tag in pictures:
