@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/progress.h"
+#include "base/utf8.h"
 #include "nn/library.h"
 #include "train/config.h"
 
@@ -200,4 +201,12 @@ fm_status fm_cli_int(const fm_cli *cli, const char *option, int initial, int min
                    fm_cli_value(cli, option));
   *out = (int)value;
   return FM_OK;
+}
+
+void fm_cli_print_name(const char *name) {
+  char shown[4 * FM_CLI_NAME + 4];
+  fm_utf8_middle(shown, sizeof shown, name, FM_CLI_NAME);
+  fputs(shown, stdout);
+  for (size_t i = fm_utf8_count(shown); i < FM_CLI_NAME; i++)
+    putchar(' ');
 }

@@ -109,8 +109,11 @@ static void evaluate_print_figure(int width, double value) {
     printf(" %*s", width, "-");
 }
 
-static void evaluate_print_ious(const char *name, const double *values) {
-  printf("%-10s", name);
+static void evaluate_print_ious(const double *values) {
+  printf("\n%-10s", "IoU");
+  for (int t = 0; t < FM_COCO_IOUS; ++t)
+    printf("    .%02.0f", 100 * fm_coco_iou(t));
+  printf("\n%-10s", "mAP");
   for (int t = 0; t < FM_COCO_IOUS; ++t)
     evaluate_print_figure(6, values[t]);
   putchar('\n');
@@ -121,11 +124,11 @@ static void evaluate_print_notebook(const fm_analysis *analysis) {
   printf("\nAs the notebook counts (recall over the faces that were found; not comparable with the "
          "figures above)\n%-24s %7.4f\n\n%-24s %10s %6s %8s\n",
          "mAP@[.50:.95]", m->mAP, "class", "detections", "hits", "AP");
-  for (int k = 0; k < m->class_count; ++k)
-    printf("%-24s %10zu %6zu %8.4f\n", fm_analysis_class_name(analysis, k), m->class_detections[k],
-           m->class_hits[k], m->class_AP[k]);
-  putchar('\n');
-  evaluate_print_ious("mAP", m->per_iou);
+  for (int k = 0; k < m->class_count; ++k) {
+    fm_cli_print_name(fm_analysis_class_name(analysis, k));
+    printf(" %10zu %6zu %8.4f\n", m->class_detections[k], m->class_hits[k], m->class_AP[k]);
+  }
+  evaluate_print_ious(m->per_iou);
 }
 
 static void evaluate_print(const evaluate_job *job, const fm_analysis *analysis) {
@@ -144,18 +147,15 @@ static void evaluate_print(const evaluate_job *job, const fm_analysis *analysis)
     evaluate_print_figure(7, rows[i].value);
     putchar('\n');
   }
-  printf("\n%-24s %7s %8s %8s\n", "class", "faces", "AP", "AP@.50");
+  printf("\n%-*s %7s %8s %8s\n", FM_CLI_NAME, "class", "faces", "AP", "AP@.50");
   for (int k = 0; k < m->category_count; ++k) {
-    printf("%-24s %7zu", fm_analysis_class_name(analysis, k), m->category_truths[k]);
+    fm_cli_print_name(fm_analysis_class_name(analysis, k));
+    printf(" %7zu", m->category_truths[k]);
     evaluate_print_figure(8, m->category_AP[k]);
     evaluate_print_figure(8, m->category_AP50[k]);
     putchar('\n');
   }
-  printf("\n%-10s", "IoU");
-  for (int t = 0; t < FM_COCO_IOUS; ++t)
-    printf("    .%02.0f", 100 * fm_coco_iou(t));
-  putchar('\n');
-  evaluate_print_ious("mAP", m->per_iou);
+  evaluate_print_ious(m->per_iou);
   const fm_confidence_curve *all = &analysis->confidence.all;
   if (all->best_f1 >= 0)
     printf("\nlargest F1 at IoU .50: %.4f with detections of a score of %.2f and more\n",

@@ -33,10 +33,10 @@ static void explore_print_classes(const fm_statistics *statistics, const fm_data
   for (int i = 0; i < statistics->class_count; i++)
     if (statistics->classes[i].faces > largest)
       largest = statistics->classes[i].faces;
-  printf("\n%-24s %7s %7s\n", "class", "faces", "images");
+  printf("\n%-*s %7s %7s\n", FM_CLI_NAME, "class", "faces", "images");
   for (int i = 0; i < statistics->class_count; i++) {
-    printf("%-24s %7zu %7zu  ", fm_dataset_class_name(dataset, i + 1), statistics->classes[i].faces,
-           statistics->classes[i].images);
+    fm_cli_print_name(fm_dataset_class_name(dataset, i + 1));
+    printf(" %7zu %7zu  ", statistics->classes[i].faces, statistics->classes[i].images);
     explore_bar(statistics->classes[i].faces, largest);
   }
 }
@@ -114,12 +114,6 @@ static void explore_print_suspects(const fm_exploration *exploration) {
     printf("  ... and %zu more; --out writes all of them\n", suspects->count - EXPLORE_ROWS_SHOWN);
 }
 
-static const char *explore_label(const fm_dataset *dataset, size_t sample, ptrdiff_t object) {
-  if (object < 0)
-    return "no face";
-  return fm_dataset_class_name(dataset, fm_dataset_sample(dataset, sample)->objects[object].label);
-}
-
 static void explore_print_contradictions(const fm_exploration *exploration) {
   const fm_duplicates *duplicates = &exploration->duplicates;
   const size_t count = duplicates->contradiction_count;
@@ -130,10 +124,11 @@ static void explore_print_contradictions(const fm_exploration *exploration) {
     const fm_contradiction *found = &duplicates->contradictions[i];
     const fm_duplicate *pair = &duplicates->pairs[found->pair];
     const fm_dataset *dataset = exploration->dataset;
-    printf("  %s: %s; %s: %s\n", fm_dataset_sample(dataset, pair->first)->name,
-           explore_label(dataset, pair->first, found->first_object),
-           fm_dataset_sample(dataset, pair->second)->name,
-           explore_label(dataset, pair->second, found->second_object));
+    char first[EXPLORE_TEXT_BYTES], second[EXPLORE_TEXT_BYTES];
+    fm_contradiction_format(first, sizeof first, dataset, pair->first, found->first_object);
+    fm_contradiction_format(second, sizeof second, dataset, pair->second, found->second_object);
+    printf("  %s: %s; %s: %s\n", fm_dataset_sample(dataset, pair->first)->name, first,
+           fm_dataset_sample(dataset, pair->second)->name, second);
   }
   if (count > EXPLORE_ROWS_SHOWN)
     printf("  ... and %zu more; --out writes all of them\n", count - EXPLORE_ROWS_SHOWN);

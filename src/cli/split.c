@@ -14,7 +14,12 @@
 #include "data/split_table.h"
 #include "report/split_report.h"
 
-enum { SPLIT_CELL = 14 }; // columns of "1234 (+12.34)"
+enum {
+  SPLIT_CELL = 14, // columns of "1234 (+12.34)"
+  SPLIT_COUNT = 7, // of "1234"
+  SPLIT_LINE = 110,
+  SPLIT_TEXT_BYTES = 64
+};
 
 static const fm_cli_option split_options[] = {
     {"--test-fraction", "F", "the share of the pictures for the test part (default 0.1)"},
@@ -30,28 +35,74 @@ static const fm_cli_option split_options[] = {
     {NULL, NULL, NULL},
 };
 
-// Faces of one part by fold and class, a column a class.
-static void split_print_part(const fm_split_table *table, bool valid) {
-  printf("\n%6s %7s", "fold", "images");
+static void split_format_cell(char out[SPLIT_TEXT_BYTES], const fm_split_table *table, size_t fold,
+                              size_t class, bool valid) {
+  if (valid)
+    snprintf(out, SPLIT_TEXT_BYTES, "%zu (%+.2f)", fm_split_table_valid(table, fold, class),
+             100 * fm_split_table_deviation(table, fold, class));
+  else
+    snprintf(out, SPLIT_TEXT_BYTES, "%zu", table->train[fold * table->class_count + class]);
+}
+
+static size_t split_images(const fm_split_table *table, size_t fold, bool valid) {
+  return valid ? table->images[fold] : table->train_images - table->images[fold];
+}
+
+static int split_column(const fm_split_table *table, size_t class, bool valid) {
+  const int width = (int)strlen(table->classes[class]);
+  return valid && width < SPLIT_CELL ? SPLIT_CELL : width;
+}
+
+// A row a fold, a column a class.
+static void split_print_folds(const fm_split_table *table, bool valid) {
+  printf("%6s %7s", "fold", "images");
   for (size_t i = 0; i < table->class_count; i++)
-    printf("  %*s", valid ? SPLIT_CELL : 1, table->classes[i]);
-  puts(valid ? "  (faces in the valid part; from an even share, percentage points)"
-             : "  (faces in the train part)");
+    printf("  %*s", split_column(table, i, valid), table->classes[i]);
+  putchar('\n');
   for (size_t fold = 0; fold < table->fold_count; fold++) {
-    const size_t images = table->images[fold];
-    printf("%6zu %7zu", fold + 1, valid ? images : table->train_images - images);
+    printf("%6zu %7zu", fold + 1, split_images(table, fold, valid));
     for (size_t i = 0; i < table->class_count; i++) {
-      const int width = (int)strlen(table->classes[i]);
-      char cell[64];
-      if (valid)
-        snprintf(cell, sizeof cell, "%zu (%+.2f)", fm_split_table_valid(table, fold, i),
-                 100 * fm_split_table_deviation(table, fold, i));
-      else
-        snprintf(cell, sizeof cell, "%zu", table->train[fold * table->class_count + i]);
-      printf("  %*s", valid && width < SPLIT_CELL ? SPLIT_CELL : width, cell);
+      char cell[SPLIT_TEXT_BYTES];
+      split_format_cell(cell, table, fold, i, valid);
+      printf("  %*s", split_column(table, i, valid), cell);
     }
     putchar('\n');
   }
+}
+
+// A row a class, a column a fold.
+static void split_print_classes(const fm_split_table *table, bool valid) {
+  const int width = valid ? SPLIT_CELL : SPLIT_COUNT;
+  fm_cli_print_name("fold");
+  for (size_t fold = 0; fold < table->fold_count; fold++)
+    printf(" %*zu", width, fold + 1);
+  putchar('\n');
+  fm_cli_print_name("images");
+  for (size_t fold = 0; fold < table->fold_count; fold++)
+    printf(" %*zu", width, split_images(table, fold, valid));
+  putchar('\n');
+  for (size_t i = 0; i < table->class_count; i++) {
+    fm_cli_print_name(table->classes[i]);
+    for (size_t fold = 0; fold < table->fold_count; fold++) {
+      char cell[SPLIT_TEXT_BYTES];
+      split_format_cell(cell, table, fold, i, valid);
+      printf(" %*s", width, cell);
+    }
+    putchar('\n');
+  }
+}
+
+// Faces of one part by fold and class, such that a line stays as short as it can.
+static void split_print_part(const fm_split_table *table, bool valid) {
+  int width = 14;
+  for (size_t i = 0; i < table->class_count; i++)
+    width += 2 + split_column(table, i, valid);
+  puts(valid ? "\nfaces in the valid part (and percentage points from an even share)"
+             : "\nfaces in the train part");
+  if (width <= SPLIT_LINE)
+    split_print_folds(table, valid);
+  else
+    split_print_classes(table, valid);
 }
 
 static void split_print(const fm_split_table *table) {

@@ -271,6 +271,8 @@ static fm_status train_draw_run(const train_outcome *outcome) {
   FM_TRY(fm_run_read(&run, outcome->result.folder));
   fm_status status = fm_run_report_page(&run);
   if (status == FM_OK)
+    fm_say("wrote %s/report.html", run.path);
+  if (status == FM_OK)
     status = fm_run_report_draw(&run);
   fm_run_release(&run);
   if (status != FM_ERR_UNSUPPORTED)

@@ -45,6 +45,10 @@ FM_MUST_USE fm_status fm_cli_int(const fm_cli *cli, const char *option, int init
                                  int maximum, int *out);
 FM_MUST_USE fm_status fm_cli_double(const fm_cli *cli, const char *option, double initial,
                                     double minimum, double maximum, double *out);
+// A name from the data in the first column of a table: shortened in its middle, filled up with
+// spaces.
+enum { FM_CLI_NAME = 24 };
+void fm_cli_print_name(const char *name);
 
 extern const fm_verb
     *const fm_verbs[]; // from verbs.def: FM_VERB(train) declares fm_verb_train; ends with NULL

@@ -3,6 +3,7 @@
 #include "data/duplicates.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -205,4 +206,16 @@ void fm_duplicates_release(fm_duplicates *duplicates) {
   free(duplicates->group);
   free(duplicates->contradictions);
   *duplicates = (fm_duplicates){0};
+}
+
+void fm_contradiction_format(char *out, size_t capacity, const fm_dataset *dataset, size_t sample,
+                             ptrdiff_t object) {
+  if (object < 0) {
+    snprintf(out, capacity, "no face there");
+    return;
+  }
+  const fm_object *face = &fm_dataset_sample(dataset, sample)->objects[object];
+  snprintf(out, capacity, "%.200s (%.0f, %.0f, %.0f, %.0f)",
+           fm_dataset_class_name(dataset, face->label), (double)face->box.x1, (double)face->box.y1,
+           (double)face->box.x2, (double)face->box.y2);
 }

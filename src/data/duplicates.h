@@ -39,5 +39,8 @@ typedef struct fm_duplicates {
 // fm_dataset_check_pictures must have run before; without pictures there are no pairs.
 FM_MUST_USE fm_status fm_duplicates_find(fm_duplicates *out, const fm_dataset *dataset);
 void fm_duplicates_release(fm_duplicates *duplicates);
+// What one picture of a pair says: "with_mask (194, 114, 200, 123)", or "no face there" for -1.
+void fm_contradiction_format(char *out, size_t capacity, const fm_dataset *dataset, size_t sample,
+                             ptrdiff_t object);
 
 #endif

@@ -17,6 +17,9 @@ enum {
   GRID_HEADING_FONT = 22,
   GRID_HEADING = 44,
   GRID_LEAST = 420, // so wide that heading and legend have room
+  GRID_SWATCH = 16,
+  GRID_KEY = GRID_SWATCH + 8, // where the text of an entry of the legend begins
+  GRID_BETWEEN = 28,          // entries
   GRID_TEXT_BYTES = 256
 };
 
@@ -50,31 +53,51 @@ static double grid_write(const fm_canvas *canvas, const char *text, double x, do
   return extents.x_advance;
 }
 
+// The text of an entry of the legend as it stands there; returns how wide the entry is.
+static double grid_key_line(const fm_canvas *canvas, const char *text, double room,
+                            char line[GRID_TEXT_BYTES + 4]) {
+  fm_utf8_line(line, GRID_TEXT_BYTES, text);
+  fm_canvas_fit_text(canvas, line, room - GRID_KEY);
+  cairo_text_extents_t extents;
+  cairo_text_extents(canvas->cairo, line, &extents);
+  return GRID_KEY + extents.x_advance;
+}
+
+// Entries that fill more than one line stand in columns as wide as the widest; 0 when one line is
+// enough.
+static double grid_legend_column(const grid *self, const fm_canvas *canvas, double room) {
+  char line[GRID_TEXT_BYTES + 4];
+  double all = 0, widest = 0;
+  for (size_t i = 0; i < self->what->key_count; i++) {
+    const double width = grid_key_line(canvas, self->what->keys[i].text, room, line);
+    all += width + (i ? GRID_BETWEEN : 0);
+    widest = width > widest ? width : widest;
+  }
+  return all > room ? widest : 0;
+}
+
 // The legend from `top`; without `draw` it is measured alone. Returns where it ends.
 static int grid_legend(const grid *self, const fm_canvas *canvas, int top, bool draw) {
-  enum { SWATCH = 16, BETWEEN = 28 };
   double x = GRID_MARGIN, room = self->width - 2.0 * GRID_MARGIN;
   grid_set_font(canvas, GRID_FONT, false);
+  const double column = grid_legend_column(self, canvas, room);
   for (size_t i = 0; i < self->what->key_count; i++) {
     const fm_grid_key *key = &self->what->keys[i];
     char line[GRID_TEXT_BYTES + 4];
-    fm_utf8_line(line, GRID_TEXT_BYTES, key->text);
-    fm_canvas_fit_text(canvas, line, room - SWATCH - 8);
-    cairo_text_extents_t extents;
-    cairo_text_extents(canvas->cairo, line, &extents);
-    double width = SWATCH + 8 + extents.x_advance;
+    const double own = grid_key_line(canvas, key->text, room, line);
+    const double width = column > 0 ? column : own;
     if (x > GRID_MARGIN && x + width > self->width - GRID_MARGIN) {
       x = GRID_MARGIN;
       top += GRID_LINE;
     }
     if (draw) {
       fm_canvas_color(canvas, key->rgb, 1);
-      cairo_rectangle(canvas->cairo, x, top + 4, SWATCH, SWATCH);
+      cairo_rectangle(canvas->cairo, x, top + 4, GRID_SWATCH, GRID_SWATCH);
       cairo_fill(canvas->cairo);
       fm_canvas_color(canvas, 0x222222, 1);
-      grid_write(canvas, line, x + SWATCH + 8, top + 17, extents.x_advance + 1);
+      grid_write(canvas, line, x + GRID_KEY, top + 17, own - GRID_KEY + 1);
     }
-    x += width + BETWEEN;
+    x += width + GRID_BETWEEN;
   }
   return top + (self->what->key_count > 0 ? GRID_LINE : 0);
 }

@@ -94,14 +94,9 @@ static void explore_suspects(fm_page *page, const fm_exploration *exploration) {
 
 static void explore_label(fm_page *page, const fm_dataset *dataset, size_t sample,
                           ptrdiff_t object) {
-  if (object < 0) {
-    fm_page_cell(page, "no face there");
-    return;
-  }
-  const fm_object *face = &fm_dataset_sample(dataset, sample)->objects[object];
-  fm_page_cell(page, "%s (%.0f, %.0f, %.0f, %.0f)", fm_dataset_class_name(dataset, face->label),
-               (double)face->box.x1, (double)face->box.y1, (double)face->box.x2,
-               (double)face->box.y2);
+  char text[EXPLORE_TEXT_BYTES];
+  fm_contradiction_format(text, sizeof text, dataset, sample, object);
+  fm_page_cell(page, "%s", text);
 }
 
 static void explore_contradictions(fm_page *page, const fm_exploration *exploration) {

@@ -4,7 +4,10 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/status.h"
 #include "base/utf8.h"
+
+enum { TEXT_GNUPLOT_BYTES = 1024 };
 
 // Copies the printable character at *text, or '?', to `out`, and moves *text behind it.
 static void text_next(const char **text, char out[5]) {
@@ -76,17 +79,16 @@ void fm_text_csv(FILE *out, const char *text) {
 }
 
 void fm_text_gnuplot(FILE *out, const char *text, size_t longest) {
-  const int cut = fm_utf8_count(text) > longest;
-  char character[5];
+  char shown[TEXT_GNUPLOT_BYTES], character[5];
+  FM_ASSERT(longest >= 5 && 4 * longest < sizeof shown);
+  fm_utf8_middle(shown, sizeof shown, text, longest);
   fputc('\'', out);
-  for (size_t i = 0; *text && i + (size_t)cut < longest; i++) {
-    text_next(&text, character);
+  for (const char *at = shown; *at;) {
+    text_next(&at, character);
     // gnuplot does not take a doubled quote for one everywhere: a typographic one cannot end the
     // string.
     fputs(character[0] == '\'' ? "\xe2\x80\x99" : character, out);
   }
-  if (cut)
-    fputs("\xe2\x80\xa6", out); // …
   fputc('\'', out);
 }
 

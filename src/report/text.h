@@ -14,7 +14,7 @@ void fm_text_json(FILE *out, const char *text);
 // One field, quoted when it must be.
 void fm_text_csv(FILE *out, const char *text);
 // A single-quoted string: nothing in it is expanded, and a quote in it becomes a typographic one.
-// At most `longest` characters, then an ellipsis.
+// Of more than `longest` characters (5 to 255) the middle makes room for an ellipsis.
 void fm_text_gnuplot(FILE *out, const char *text, size_t longest);
 // Shortest of %.9g; what is not finite is "null" in JSON and "NaN" in CSV.
 void fm_text_json_number(FILE *out, double value);

@@ -18,9 +18,12 @@
     return decimals === undefined ? String(Number(value.toPrecision(6))) : value.toFixed(decimals);
   }
 
+  // The middle makes room, so that names which differ at their end stay different.
   function shorten(text, longest) {
     const letters = Array.from(text);
-    return letters.length > longest ? letters.slice(0, longest - 1).join("") + "…" : text;
+    if (letters.length <= longest) return text;
+    const tail = Math.floor(longest / 3);
+    return letters.slice(0, longest - tail - 1).join("") + "…" + letters.slice(letters.length - tail).join("");
   }
 
   // The colour of a share of the greatest value; the ramp is that of the pictures (chart_gnuplot.c).
@@ -85,6 +88,7 @@
     const legend = {
       display: chart.series.length > 1,
       position: many ? "right" : "top",
+      align: many ? "start" : "center",
       labels: {
         color: theme("text"),
         boxWidth: 14,
@@ -128,6 +132,28 @@
     return `${Number(from.toPrecision(3))} – ${Number(to.toPrecision(3))}`;
   }
 
+  // The tick of a bin: a round number that it holds, if any.
+  function binTick(from, to, step) {
+    if (step === 0) { // bins of equal ratio: 1, 2 and 5 of each power of ten
+      const power = 10 ** Math.floor(Math.log10(to));
+      const round = [5 * power, 2 * power, power, power / 2].find((value) => value < to);
+      return round >= from ? String(Number(round.toPrecision(1))) : "";
+    }
+    const round = Math.ceil(from / step) * step;
+    return round < to ? String(Number(round.toPrecision(6))) : "";
+  }
+
+  function binTicks(chart) {
+    const { edges } = chart;
+    const whole = !chart.x.log && edges.every((edge) => edge % 1 !== 0 && edge * 2 % 1 === 0);
+    // Bins of whole numbers are named by themselves, as many as there is room for.
+    if (whole) return { maxRotation: 0, callback: (_, i) => binName(edges[i], edges[i + 1]).split(" – ")[0] };
+    const width = (edges[edges.length - 1] - edges[0]) / 8;
+    const power = 10 ** Math.floor(Math.log10(width));
+    const step = chart.x.log ? 0 : [1, 2, 5, 10].find((factor) => factor * power >= width) * power;
+    return { maxRotation: 0, autoSkip: false, callback: (_, i) => binTick(edges[i], edges[i + 1], step) };
+  }
+
   function histogram(chart) {
     const labels = chart.edges.slice(1).map((to, i) => binName(chart.edges[i], to));
     const alpha = chart.series.length > 1 ? "99" : "";
@@ -140,8 +166,8 @@
         })),
       },
       options: common(chart, {
-        // A tick says where its bin begins; the tooltip tells the whole bin.
-        x: axis(chart.x, { grid: { display: false }, ticks: { maxRotation: 0, callback: (_, i) => binName(chart.edges[i], chart.edges[i + 1]).split(" – ")[0] } }),
+        // The tooltip tells the whole bin.
+        x: axis(chart.x, { grid: { display: false }, ticks: binTicks(chart) }),
         y: axis(chart.y, { min: chart.y.minimum, max: chart.y.maximum, ticks: { includeBounds: false } }),
       }),
     };
@@ -280,7 +306,9 @@
       (chart.matrix.numbers ? matrixTable : heatMap)(chart, box);
     } else {
       const frame = element("div", null, box);
-      frame.style.height = half(chart) ? "20rem" : `${Math.min(chart.height, 4000) * (chart.lies ? 1 : 0.8)}px`;
+      // A long legend stands beside the plot: its lines need 20 pixels each.
+      const height = Math.max(Math.min(chart.height, 4000) * (chart.lies ? 1 : 0.8), 20 * Math.min(chart.series.length, 40) + 60);
+      frame.style.height = half(chart) ? "20rem" : `${height}px`;
       if (chart.kind === "bars" && !chart.lies) frame.style.minWidth = `${chart.categories.length * chart.series.length * 14}px`;
       entry.instance = new Chart(element("canvas", null, frame), kinds[chart.kind](chart));
     }
