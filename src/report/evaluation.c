@@ -102,12 +102,12 @@ static fm_status evaluation_compare(const fm_analysis *analysis,
   const size_t sample = subset->samples[(size_t)picture->image];
   char truth[EVALUATION_TITLE_BYTES], prediction[EVALUATION_TITLE_BYTES];
   // In a crowd only the errors have a text.
-  const char *then = evaluation_is_crowded(picture) ? "; named:" : ",";
-  snprintf(truth, sizeof truth, "%s: %zu face%s%s %zu missed",
+  const char *named = evaluation_is_crowded(picture) ? " (errors named)" : "";
+  snprintf(truth, sizeof truth, "%s: %zu face%s, %zu missed%s",
            fm_dataset_sample(subset->dataset, sample)->name, picture->faces,
-           picture->faces == 1 ? "" : "s", then, picture->missed);
-  snprintf(prediction, sizeof prediction, "prediction: %zu right%s %zu confused, %zu false",
-           picture->right, then, picture->confused, picture->background);
+           picture->faces == 1 ? "" : "s", picture->missed, named);
+  snprintf(prediction, sizeof prediction, "prediction: %zu right, %zu confused, %zu false%s",
+           picture->right, picture->confused, picture->background, named);
   // The truths of a picture lie in the boxes in the order of its sample's objects.
   const bool same = faces->truth_count == fm_dataset_sample(subset->dataset, sample)->object_count;
   const fm_comparison comparison = {.dataset = subset->dataset,

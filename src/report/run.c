@@ -102,6 +102,9 @@ static fm_status run_count_wanted(fm_run *out) {
   const char *fold = json_string_value(json_object_get(document, "fold"));
   const bool all = fold && strcmp(fold, "all") == 0;
   const bool valid = json_is_object(document);
+  out->validates = !fold || strcmp(fold, "none") != 0;
+  for (size_t i = 0; i < out->fold_count; i++)
+    out->validates = out->validates || out->folds[i].number > 0;
   json_decref(document);
   if (!valid)
     return fm_fail(FM_ERR_FORMAT, "%s/environment.json: not a JSON object", out->path);

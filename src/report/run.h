@@ -23,6 +23,7 @@ typedef struct fm_run {
   fm_run_fold *folds;                   // by number, those that have begun
   size_t fold_count;
   size_t folds_wanted; // that the call trains
+  bool validates;      // some fold has a validation part
   bool has_table;
   fm_split_table table; // of split.json
 } fm_run;

@@ -110,10 +110,11 @@ static fm_status run_chart_folds(const fm_run *run, const run_scalar *scalar, fm
     run_add_fold_line(&lines, run, i, scalar, true);
   }
   if (status >= 0)
-    status = run_show_scalar(
-        &lines, scalar, "epoch",
-        scalar->train >= 0 && scalar->valid >= 0 ? "solid: train, dashed: valid" : NULL, show,
-        user);
+    status = run_show_scalar(&lines, scalar, "epoch",
+                             scalar->train >= 0 && scalar->valid >= 0 && run->validates
+                                 ? "solid: train, dashed: valid"
+                                 : NULL,
+                             show, user);
   run_lines_release(&lines);
   return status;
 }
@@ -255,8 +256,12 @@ fm_status fm_run_charts(const fm_run *run, fm_run_curves curves, fm_chart_shower
       FM_TRY(run_chart_steps(run, &run_step_scalars[i], show, user));
     return FM_OK;
   }
-  for (size_t i = 0; i < sizeof run_scalars / sizeof *run_scalars; i++)
-    FM_TRY((curves == FM_RUN_CURVES_FOLDS ? run_chart_folds : run_chart_model)(run, &run_scalars[i],
-                                                                               show, user));
+  for (size_t i = 0; i < sizeof run_scalars / sizeof *run_scalars; i++) {
+    const run_scalar *scalar = &run_scalars[i];
+    if (scalar->train < 0 && !run->validates)
+      continue;
+    FM_TRY((curves == FM_RUN_CURVES_FOLDS ? run_chart_folds : run_chart_model)(run, scalar, show,
+                                                                               user));
+  }
   return FM_OK;
 }

@@ -164,15 +164,37 @@ static fm_status run_curves(fm_page *page, const fm_run *run) {
   return FM_OK;
 }
 
-// A row a key; what is nested stands as JSON.
+// A value as text; an object as its keys and values in one line. NULL when out of memory.
+static char *run_environment_text(const json_t *value) {
+  if (json_is_string(value))
+    return strdup(json_string_value(value));
+  if (!json_is_object(value))
+    return json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT);
+  char *text = NULL;
+  size_t size;
+  FILE *out = open_memstream(&text, &size);
+  if (!out)
+    return NULL;
+  void *at = json_object_iter((json_t *)value);
+  for (const char *between = ""; at; at = json_object_iter_next((json_t *)value, at)) {
+    const json_t *item = json_object_iter_value(at);
+    char *inner = json_is_string(item) ? strdup(json_string_value(item))
+                                       : json_dumps(item, JSON_ENCODE_ANY | JSON_COMPACT);
+    fprintf(out, "%s%s %s", between, json_object_iter_key(at), inner ? inner : "?");
+    free(inner);
+    between = ", ";
+  }
+  return fclose(out) == 0 ? text : (free(text), NULL);
+}
+
+// A row a key.
 static fm_status run_environment(fm_page *page, const fm_run *run) {
   json_t *document = json_loads(run->environment_text, 0, NULL), *value;
   const char *key;
   fm_status status = FM_OK;
   fm_page_table_start(page, (fm_page_column[]){{"", false}, {"", false}}, 2);
   json_object_foreach(document, key, value) {
-    char *text = json_is_string(value) ? strdup(json_string_value(value))
-                                       : json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT);
+    char *text = run_environment_text(value);
     if (!text) {
       status = fm_fail(FM_ERR_MEMORY, "out of memory");
       break;

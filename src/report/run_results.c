@@ -59,7 +59,9 @@ static void results_folds(fm_page *page, const json_t *metrics) {
   const json_t *deviation = json_object_get(metrics, "deviation");
   fm_page_paragraph(page,
                     "Each fold's model on its own valid part, pooled into one measure above. mAP, "
-                    "mean over the folds: %.4f ± %.4f; mAP50 %.4f ± %.4f.",
+                    "mean over the folds: %.4f ± %.4f; mAP50 %.4f ± %.4f. Here pictures are "
+                    "measured one by one; the curves above took them in batches, padded to one "
+                    "size, which moves a figure a little.",
                     results_number(mean, "mAP"), results_number(deviation, "mAP"),
                     results_number(mean, "mAP50"), results_number(deviation, "mAP50"));
   if (json_is_true(json_object_get(metrics, "leaking")))
@@ -220,6 +222,23 @@ static fm_status results_pictures(fm_page *page, const char *folder, bool charts
   return status;
 }
 
+// Why there is no evaluation, and how to get one.
+static void results_missing(fm_page *page, const fm_run *run) {
+  if (!run->validates)
+    fm_page_paragraph(page,
+                      "The run has not been evaluated: it trained on all of train and has no "
+                      "validation part. facemask evaluate DATA --split %s/split.json --subset test "
+                      "--weights %s/fold_all/weights/last.safetensors --out %s/evaluation measures "
+                      "it on the test part; facemask report then shows the result here.",
+                      run->path, run->path, run->path);
+  else if (!fm_run_is_complete(run))
+    fm_page_paragraph(page, "The run has not been evaluated yet: that follows when all its folds "
+                            "are through.");
+  else
+    fm_page_paragraph(page, "The run has not been evaluated: there is no evaluation/metrics.json. "
+                            "facemask train with --resume makes it.");
+}
+
 fm_status fm_run_report_evaluation(fm_page *page, const fm_run *run) {
   char *folder = fm_path_join(run->path, "evaluation"), *metrics = NULL, *worst = NULL;
   fm_status status = FM_OK;
@@ -233,7 +252,7 @@ fm_status fm_run_report_evaluation(fm_page *page, const fm_run *run) {
     goto out;
   }
   if (!fm_path_exists(metrics)) {
-    fm_page_paragraph(page, "The run has not been evaluated: there is no evaluation/metrics.json.");
+    results_missing(page, run);
     goto out;
   }
   FM_TRY_OUT(results_metrics(page, metrics));
@@ -322,7 +341,9 @@ fm_status fm_run_report_predictions(fm_page *page, const fm_run *run) {
   size_t shown = 0;
   for (size_t i = 0; i < run->fold_count; i++)
     FM_TRY(results_fold_predictions(page, run, &run->folds[i], &shown));
-  if (shown == 0)
+  if (shown == 0 && !run->validates)
+    fm_page_paragraph(page, "There are none: the run has no validation part.");
+  else if (shown == 0)
     fm_page_paragraph(page, "There are none yet: a training keeps them for TensorBoard at the end "
                             "of each epoch when log.tensorboard is set.");
   return FM_OK;
