@@ -1,6 +1,7 @@
 // What lies around the network, in ONNX's operators: normalisation, proposals (torchvision's
 // RegionProposalNetwork. filter_proposals), the levels of RoIs (its LevelMapper), detections
-// (RoIHeads.postprocess_detections). Anchors are constants, so the size of the picture is fixed.
+// (RoIHeads.postprocess_detections), and what src/detect adds to them: the stages of a cascade,
+// votes of overlapping boxes. Anchors are constants, so the size of the picture is fixed.
 #include "detect/onnx_detector.h"
 
 #include <math.h>
@@ -10,6 +11,7 @@
 #include "detect/box.h"
 #include "detect/model/model.h"
 #include "detect/onnx_network.h"
+#include "detect/roi_heads.h"
 
 enum { DETECTOR_CANONICAL_LEVEL = 4, DETECTOR_CANONICAL_SIDE = 224 };
 // Smaller boxes are dropped, of proposals and of detections.
@@ -135,18 +137,23 @@ static fm_onnx_value detector_decode(const detector_exporter *self, fm_onnx_valu
                                      .attributes = {INTEGER("axis", axis)}});
 }
 
+// Where the side of a box reaches `least` in both directions: (...,1), of (...,4).
+static fm_onnx_value detector_is_large(fm_onnx *onnx, fm_onnx_value boxes, float least) {
+  const detector_sides s = detector_split(onnx, boxes, -1);
+  const fm_onnx_value side = fm_onnx_float(onnx, least);
+  const fm_onnx_value wide =
+      fm_onnx_op2(onnx, "GreaterOrEqual", fm_onnx_op2(onnx, "Sub", s.x2, s.x1), side);
+  const fm_onnx_value high =
+      fm_onnx_op2(onnx, "GreaterOrEqual", fm_onnx_op2(onnx, "Sub", s.y2, s.y1), side);
+  return fm_onnx_op2(onnx, "And", wide, high);
+}
+
 // The scores, with -1 where the box is too small or the score under `threshold`; NonMaxSuppression
 // leaves those out.
 static fm_onnx_value detector_mark_small(const detector_exporter *self, fm_onnx_value boxes,
                                          fm_onnx_value scores, float side, float threshold) {
   fm_onnx *onnx = self->onnx;
-  const detector_sides s = detector_split(onnx, boxes, -1);
-  const fm_onnx_value least = fm_onnx_float(onnx, side);
-  const fm_onnx_value wide =
-      fm_onnx_op2(onnx, "GreaterOrEqual", fm_onnx_op2(onnx, "Sub", s.x2, s.x1), least);
-  const fm_onnx_value high =
-      fm_onnx_op2(onnx, "GreaterOrEqual", fm_onnx_op2(onnx, "Sub", s.y2, s.y1), least);
-  fm_onnx_value fits = detector_squeeze(onnx, fm_onnx_op2(onnx, "And", wide, high), -1);
+  fm_onnx_value fits = detector_squeeze(onnx, detector_is_large(onnx, boxes, side), -1);
   if (threshold > 0)
     fits = fm_onnx_op2(onnx, "And", fits,
                        fm_onnx_op2(onnx, "GreaterOrEqual", scores, fm_onnx_float(onnx, threshold)));
@@ -239,10 +246,12 @@ static int detector_log2(int stride) {
   return log;
 }
 
-// Deals out the proposals to the levels by their size; torchvision's LevelMapper.
-static void detector_deal_out(const detector_exporter *self, fm_onnx_value proposals,
-                              fm_onnx_value *levels) {
+// Deals out the proposals to the levels by their size; torchvision's LevelMapper. Returns the
+// rows of the proposals in the order of the levels.
+static fm_onnx_value detector_deal_out(const detector_exporter *self, fm_onnx_value proposals,
+                                       fm_onnx_value *levels) {
   fm_onnx *onnx = self->onnx;
+  fm_onnx_node order = {.op = "Concat", .attributes = {INTEGER("axis", 0)}};
   const int count = self->model.roi_level_count;
   const int lowest = detector_log2(self->model.strides[0]);
   const int highest = detector_log2(self->model.strides[count - 1]);
@@ -262,27 +271,127 @@ static void detector_deal_out(const detector_exporter *self, fm_onnx_value propo
         fm_onnx_op2(onnx, "Equal", level, fm_onnx_float(onnx, (float)(lowest + i)));
     const fm_onnx_value rows = detector_squeeze(onnx, fm_onnx_op1(onnx, "NonZero", here), 0);
     levels[i] = fm_onnx_op2(onnx, "Gather", proposals, rows);
+    order.inputs[i] = rows;
   }
+  return fm_onnx_add(onnx, &order);
 }
 
 // --- detections
 
-// logits (r,c+1), deltas (r,4(c+1)), rois (r,4), all in one order.
-static void detector_finish(const detector_exporter *self, fm_onnx_value logits,
-                            fm_onnx_value deltas, fm_onnx_value rois) {
+// What one stage gives: the RoIs it saw (r,4), their class scores summed over the stages so far
+// (r,c+1), the deltas (r,c+1,4).
+typedef struct detector_stage {
+  fm_onnx_value rois, logits, scores, deltas;
+} detector_stage;
+
+static fm_status detector_run_stage(const detector_exporter *self, int number,
+                                    const fm_onnx_value *pyramid, detector_stage *stage) {
+  fm_onnx *onnx = self->onnx;
+  const fm_model *model = &self->model;
+  fm_onnx_value levels[FM_ONNX_LEVELS_MAX] = {{0}}, inputs[FM_MODEL_LEVELS_MAX + 1] = {{0}};
+  const fm_onnx_value order = detector_deal_out(self, stage->rois, levels);
+  fm_onnx_node dealt = {.op = "Concat", .attributes = {INTEGER("axis", 0)}};
+  for (int level = 0; level < model->roi_level_count; level++) {
+    inputs[level] = pyramid[level]; // and behind them the RoIs, which `levels` holds
+    dealt.inputs[level] = levels[level];
+  }
+  const fm_onnx_network network = {.onnx = onnx,
+                                   .params = self->detector->params,
+                                   .strides = model->strides,
+                                   .level_rois = levels};
+  fm_onnx_value head[2];
+  FM_TRY(fm_onnx_network_add(&network, model->heads[number], inputs, model->roi_level_count + 1,
+                             head, 2));
+  const fm_onnx_value before = stage->scores;
+  stage->rois = fm_onnx_add(onnx, &dealt);
+  stage->logits = head[FM_MODEL_LOGITS];
+  stage->scores = fm_onnx_add(onnx, &(fm_onnx_node){.op = "Softmax",
+                                                    .inputs = {stage->logits},
+                                                    .attributes = {INTEGER("axis", 1)}});
+  if (number > 0)
+    stage->scores =
+        fm_onnx_op2(onnx, "Add", fm_onnx_op2(onnx, "Gather", before, order), stage->scores);
+  stage->deltas = detector_reshape(onnx, head[FM_MODEL_BOXES],
+                                   (const int64_t[]){-1, self->detector->class_count + 1, 4}, 3);
+  return FM_OK;
+}
+
+// fm_roi_heads_refine: each RoI moved by the deltas of its likeliest class.
+static fm_onnx_value detector_refine(const detector_exporter *self, int number,
+                                     const detector_stage *stage) {
+  fm_onnx *onnx = self->onnx;
+  const int classes = self->detector->class_count;
+  const fm_box_coder coder = fm_roi_coder(number);
+  const fm_onnx_value likeliest = fm_onnx_add(
+      onnx, &(fm_onnx_node){.op = "ArgMax",
+                            .inputs = {detector_slice(onnx, stage->logits, 1, 1, classes + 1)},
+                            .attributes = {INTEGER("axis", 1)}});
+  const fm_onnx_value deltas = fm_onnx_add(
+      onnx,
+      &(fm_onnx_node){.op = "GatherND",
+                      .inputs = {detector_slice(onnx, stage->deltas, 1, 1, classes + 1), likeliest},
+                      .attributes = {INTEGER("batch_dims", 1)}});
+  const fm_onnx_value moved = detector_decode(self, stage->rois, deltas, &coder, 1);
+  return fm_onnx_op3(onnx, "Where", detector_is_large(onnx, moved, FM_CASCADE_MIN_SIDE), moved,
+                     stage->rois);
+}
+
+// The kept boxes (m,4), moved to the mean of the boxes (m,r,4) of their class that overlap them
+// enough, weighted by their scores (m,r), which count above the threshold.
+static fm_onnx_value detector_vote(const detector_exporter *self, fm_onnx_value kept,
+                                   fm_onnx_value boxes, fm_onnx_value scores) {
+  fm_onnx *onnx = self->onnx;
+  const fm_model_config *config = self->config;
+  const fm_onnx_value one = fm_onnx_index(onnx, 1), last = fm_onnx_index(onnx, -1);
+  const detector_sides a = detector_split(onnx, fm_onnx_op2(onnx, "Unsqueeze", kept, one), 2);
+  const detector_sides b = detector_split(onnx, boxes, 2);
+  const fm_onnx_value zero = fm_onnx_float(onnx, 0);
+  const fm_onnx_value wide =
+      fm_onnx_op2(onnx, "Max",
+                  fm_onnx_op2(onnx, "Sub", fm_onnx_op2(onnx, "Min", a.x2, b.x2),
+                              fm_onnx_op2(onnx, "Max", a.x1, b.x1)),
+                  zero);
+  const fm_onnx_value high =
+      fm_onnx_op2(onnx, "Max",
+                  fm_onnx_op2(onnx, "Sub", fm_onnx_op2(onnx, "Min", a.y2, b.y2),
+                              fm_onnx_op2(onnx, "Max", a.y1, b.y1)),
+                  zero);
+  const fm_onnx_value both = fm_onnx_op2(onnx, "Mul", wide, high);
+  const fm_onnx_value areas =
+      fm_onnx_op2(onnx, "Add",
+                  fm_onnx_op2(onnx, "Mul", fm_onnx_op2(onnx, "Sub", a.x2, a.x1),
+                              fm_onnx_op2(onnx, "Sub", a.y2, a.y1)),
+                  fm_onnx_op2(onnx, "Mul", fm_onnx_op2(onnx, "Sub", b.x2, b.x1),
+                              fm_onnx_op2(onnx, "Sub", b.y2, b.y1)));
+  const fm_onnx_value overlap =
+      fm_onnx_op2(onnx, "Div", both, fm_onnx_op2(onnx, "Sub", areas, both));
+  scores = fm_onnx_op2(onnx, "Unsqueeze", scores, last);
+  const fm_onnx_value votes = fm_onnx_op2(
+      onnx, "And",
+      fm_onnx_op2(onnx, "GreaterOrEqual", overlap, fm_onnx_float(onnx, config->box_vote_thresh)),
+      fm_onnx_op2(onnx, "Greater", scores, fm_onnx_float(onnx, config->box_score_thresh)));
+  const fm_onnx_value weights = fm_onnx_op3(onnx, "Where", votes, scores, zero); // (m,r,1)
+  const fm_onnx_node sum = {.op = "ReduceSum",
+                            .inputs = {fm_onnx_op2(onnx, "Mul", boxes, weights), one},
+                            .attributes = {INTEGER("keepdims", 0)}};
+  const fm_onnx_node total = {
+      .op = "ReduceSum", .inputs = {weights, one}, .attributes = {INTEGER("keepdims", 0)}};
+  return fm_onnx_op2(onnx, "Div", fm_onnx_add(onnx, &sum), fm_onnx_add(onnx, &total));
+}
+
+static void detector_finish(const detector_exporter *self, const detector_stage *stage) {
   fm_onnx *onnx = self->onnx;
   const fm_model_config *config = self->config;
   const int classes = self->detector->class_count;
-  static const fm_box_coder coder = {{10, 10, 5, 5}};
-  const fm_onnx_value all =
-      detector_reshape(onnx, deltas, (const int64_t[]){-1, classes + 1, 4}, 3);
-  const fm_onnx_value references = fm_onnx_op2(onnx, "Unsqueeze", rois, fm_onnx_index(onnx, 1));
-  fm_onnx_value boxes =
-      detector_decode(self, references, detector_slice(onnx, all, 1, 1, classes + 1), &coder, 2);
+  const fm_box_coder coder = fm_roi_coder(config->cascade_stages - 1);
+  const fm_onnx_value references =
+      fm_onnx_op2(onnx, "Unsqueeze", stage->rois, fm_onnx_index(onnx, 1));
+  fm_onnx_value boxes = detector_decode(
+      self, references, detector_slice(onnx, stage->deltas, 1, 1, classes + 1), &coder, 2);
   boxes = detector_transpose(onnx, boxes, 3, (const int64_t[]){1, 0, 2}); // (c,r,4)
-  fm_onnx_value scores = fm_onnx_add(
-      onnx,
-      &(fm_onnx_node){.op = "Softmax", .inputs = {logits}, .attributes = {INTEGER("axis", 1)}});
+  fm_onnx_value scores = stage->scores;
+  if (config->cascade_stages > 1)
+    scores = fm_onnx_op2(onnx, "Div", scores, fm_onnx_float(onnx, (float)config->cascade_stages));
   scores = detector_transpose(onnx, detector_slice(onnx, scores, 1, 1, classes + 1), 2,
                               (const int64_t[]){1, 0}); // (c,r)
   scores = detector_mark_small(self, boxes, scores, DETECTOR_BOX_SIDE, 0);
@@ -293,13 +402,17 @@ static void detector_finish(const detector_exporter *self, fm_onnx_value logits,
       detector_axis(onnx, "Concat", label, detector_slice(onnx, kept, 1, 2, 3), 1);
   const fm_onnx_value kept_scores = fm_onnx_op2(onnx, "GatherND", scores, place);
   const fm_onnx_value best = detector_best(onnx, kept_scores, config->box_detections_per_img);
-  const fm_onnx_value labels =
-      fm_onnx_op2(onnx, "Add", detector_squeeze(onnx, label, 1), fm_onnx_index(onnx, 1));
+  const fm_onnx_value best_label =
+      fm_onnx_op2(onnx, "Gather", detector_squeeze(onnx, label, 1), best);
+  fm_onnx_value found =
+      fm_onnx_op2(onnx, "Gather", fm_onnx_op2(onnx, "GatherND", boxes, place), best);
+  if (config->box_vote_thresh > 0)
+    found = detector_vote(self, found, fm_onnx_op2(onnx, "Gather", boxes, best_label),
+                          fm_onnx_op2(onnx, "Gather", scores, best_label));
   const fm_onnx_shape rows = {1, {-1}};
-  fm_onnx_output(onnx, "boxes",
-                 fm_onnx_op2(onnx, "Gather", fm_onnx_op2(onnx, "GatherND", boxes, place), best),
-                 FM_ONNX_F32, (fm_onnx_shape){2, {-1, 4}});
-  fm_onnx_output(onnx, "labels", fm_onnx_op2(onnx, "Gather", labels, best), FM_ONNX_I64, rows);
+  fm_onnx_output(onnx, "boxes", found, FM_ONNX_F32, (fm_onnx_shape){2, {-1, 4}});
+  fm_onnx_output(onnx, "labels", fm_onnx_op2(onnx, "Add", best_label, fm_onnx_index(onnx, 1)),
+                 FM_ONNX_I64, rows);
   fm_onnx_output(onnx, "scores", fm_onnx_op2(onnx, "Gather", kept_scores, best), FM_ONNX_F32, rows);
 }
 
@@ -334,32 +447,23 @@ static fm_status detector_make_anchors(detector_exporter *self) {
 static fm_status detector_add(detector_exporter *self) {
   const fm_model *model = &self->model;
   FM_TRY(detector_make_anchors(self));
-  fm_onnx_network network = {
+  const fm_onnx_network trunk = {
       .onnx = self->onnx, .params = self->detector->params, .strides = model->strides};
-  fm_onnx_value outputs[3 * FM_MODEL_LEVELS_MAX] = {{0}}, rois[FM_ONNX_LEVELS_MAX] = {{0}};
-  fm_onnx_value inputs[FM_MODEL_LEVELS_MAX + 1] = {detector_normalise(self)};
-  FM_TRY(fm_onnx_network_add(&network, model->trunk, inputs, 1, outputs,
+  fm_onnx_value outputs[3 * FM_MODEL_LEVELS_MAX] = {{0}};
+  const fm_onnx_value picture = detector_normalise(self);
+  FM_TRY(fm_onnx_network_add(&trunk, model->trunk, &picture, 1, outputs,
                              model->roi_level_count + 2 * model->rpn_level_count));
-  detector_deal_out(self, detector_propose(self, outputs), rois);
-  fm_onnx_node dealt = {.op = "Concat", .attributes = {INTEGER("axis", 0)}};
-  for (int level = 0; level < model->roi_level_count; level++) {
-    inputs[level] = outputs[level];
-    dealt.inputs[level] = rois[level];
+  detector_stage stage = {.rois = detector_propose(self, outputs)};
+  for (int number = 0; number < model->stage_count; number++) {
+    FM_TRY(detector_run_stage(self, number, outputs, &stage));
+    if (number + 1 < model->stage_count)
+      stage.rois = detector_refine(self, number, &stage);
   }
-  inputs[model->roi_level_count] = (fm_onnx_value){0}; // the RoIs, which level_rois holds
-  network.level_rois = rois;
-  fm_onnx_value head[2];
-  FM_TRY(
-      fm_onnx_network_add(&network, model->heads[0], inputs, model->roi_level_count + 1, head, 2));
-  detector_finish(self, head[FM_MODEL_LOGITS], head[FM_MODEL_BOXES],
-                  fm_onnx_add(self->onnx, &dealt));
+  detector_finish(self, &stage);
   return FM_OK;
 }
 
 fm_status fm_onnx_detector_add(fm_onnx *onnx, const fm_onnx_detector *detector) {
-  if (detector->config->cascade_stages > 1 || detector->config->box_vote_thresh > 0)
-    return fm_fail(FM_ERR_UNSUPPORTED, "ONNX of a detector with model.cascade_stages above 1 or "
-                                       "model.box_vote_thresh above 0: export it as safetensors");
   detector_exporter self = {.onnx = onnx, .detector = detector, .config = detector->config};
   FM_TRY(fm_model_build(&self.model, detector->params, detector->config, detector->class_count));
   const fm_status status = detector_add(&self);

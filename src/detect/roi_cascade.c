@@ -5,7 +5,6 @@
 #include "detect/roi_heads.h"
 
 #define ROI_CASCADE_IOU_STEP 0.1f
-#define ROI_CASCADE_MIN_SIDE 1.0f
 
 fm_box_coder fm_roi_coder(int stage) {
   fm_box_coder coder = fm_box_coder_head;
@@ -34,7 +33,7 @@ static void roi_move(const fm_roi_batch *batch, const fm_roi_outputs *outputs,
       const float *deltas = outputs->deltas + 4 * (row * classes + (size_t)label);
       fm_box box = fm_box_decode(&coder, batch->boxes[row], deltas);
       box = fm_box_clip(box, inputs[picture].width, inputs[picture].height);
-      if (fm_box_is_large(box, ROI_CASCADE_MIN_SIDE))
+      if (fm_box_is_large(box, FM_CASCADE_MIN_SIDE))
         batch->boxes[row] = box;
     }
   }

@@ -59,6 +59,8 @@ typedef struct fm_roi_outputs {
 // Cascade R-CNN (Cai and Vasconcelos 2018) over torchvision's head. A later stage's deltas are
 // smaller, so its coder weighs them more: by stage + 1.
 fm_box_coder fm_roi_coder(int stage);
+// A box that would become smaller in some direction stays where it was.
+#define FM_CASCADE_MIN_SIDE 1.0f
 // Moves the batch's boxes to where the stage that gave `outputs` sees them, by the deltas of their
 // likeliest class, for the next stage. In training a row's own class serves where it has one, and
 // the rows are matched with the true boxes anew, at an IoU that rises by 0.1 a stage; in detection
