@@ -15,6 +15,8 @@ static const fm_cli_option detect_options[] = {
     {"--score", "F", "leave out faces below this score (default 0.5)"},
     {"--nms", "F", "overlap above which the weaker of two boxes is dropped (default 0.5)"},
     {"--agnostic-nms", NULL, "boxes of different classes suppress each other too"},
+    {"--views", "N",
+     "look at each picture 1 to 4 times, enlarged and mirrored, and fuse (default 1)"},
     {"--out", "DIR", "write the pictures with boxes drawn on them, and detections.json"},
     {"--format", "json|coco|voc|yolo|labelstudio", "annotations to write into --out or print"},
     {"--classes", "a,b,c", "class names for weights that carry none"},

@@ -24,6 +24,8 @@ static const fm_cli_option evaluate_options[] = {
     {"--out", "DIR", "write metrics.json, predictions.json and pictures there"},
     {"--nms", "F", "overlap above which the weaker of two boxes is dropped (default: the model's)"},
     {"--agnostic-nms", NULL, "boxes of different classes suppress each other too"},
+    {"--views", "N",
+     "look at each picture 1 to 4 times, enlarged and mirrored, and fuse (default 1)"},
     {"--images", "DIR", "the picture folder, when it is not beside the annotations"},
     {"--classes", "a,b,c", "the class names in the order of their labels"},
     {"--strict", NULL, "any problem with the data is an error"},

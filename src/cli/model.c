@@ -19,6 +19,7 @@ fm_status fm_cli_open_model(const fm_cli *cli, double score, double nms, fm_pred
       .nms = (float)nms,
       .agnostic = fm_cli_value(cli, "--agnostic-nms") != NULL,
   };
+  FM_TRY(fm_cli_int(cli, "--views", 1, 1, FM_PREDICTOR_VIEWS_MAX, &options.views));
   char precision[64];
   if (fm_cli_value(cli, "--precision")) {
     snprintf(precision, sizeof precision, "train.precision=%s", fm_cli_value(cli, "--precision"));

@@ -1,5 +1,5 @@
 // The options of the verbs that run weights: --weights, --config, --set, --precision, --classes,
-// --agnostic-nms.
+// --agnostic-nms, --views.
 #ifndef FM_CLI_MODEL_H
 #define FM_CLI_MODEL_H
 

@@ -20,7 +20,7 @@ typedef struct evaluation {
 // What the loader makes of a picture. The loader releases inputs without saying of whom they are.
 typedef struct evaluation_item {
   const fm_predictor *predictor;
-  fm_input *inputs; // (members)
+  fm_input *inputs;
 } evaluation_item;
 
 static fm_status evaluation_make(const void *user, const fm_image *image, const fm_object *objects,
@@ -28,7 +28,7 @@ static fm_status evaluation_make(const void *user, const fm_image *image, const 
   (void)objects;
   (void)object_count;
   evaluation_item *item = out;
-  fm_input *inputs = calloc((size_t)fm_predictor_members(user), sizeof *inputs);
+  fm_input *inputs = calloc((size_t)fm_predictor_inputs(user), sizeof *inputs);
   FM_CHECK_ALLOC(inputs);
   const fm_status status = fm_predictor_prepare(user, image, inputs);
   if (status < 0) {

@@ -1,53 +1,93 @@
-// Puts the lists one behind the other and suppresses what overlaps.
+// Gathers overlapping boxes into groups and takes their means.
 #include "predict/fuse.h"
 
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "detect/nms.h"
+#include "detect/box.h"
 
-typedef struct fuse_arrays {
-  fm_detection *items;
-  fm_box *boxes;
-  float *scores;
-  int32_t *groups;
-  uint32_t *keep;
-  void *scratch;
-} fuse_arrays;
+// A box among those of all lists.
+typedef struct fuse_box {
+  fm_detection detection;
+  size_t list, place; // place: among all, list by list
+  bool gathered;
+} fuse_box;
 
-static fm_status fuse_allocate(fuse_arrays *arrays, size_t count, int groups) {
-  arrays->items = malloc((count + 1) * sizeof *arrays->items);
-  arrays->boxes = malloc((count + 1) * sizeof *arrays->boxes);
-  arrays->scores = malloc((count + 1) * sizeof *arrays->scores);
-  arrays->groups = malloc((count + 1) * sizeof *arrays->groups);
-  arrays->keep = malloc((count + 1) * sizeof *arrays->keep);
-  arrays->scratch = aligned_alloc(64, (fm_nms_bytes(count, groups) + 127) / 64 * 64);
-  if (!arrays->items || !arrays->boxes || !arrays->scores || !arrays->groups || !arrays->keep ||
-      !arrays->scratch)
-    return fm_fail(FM_ERR_MEMORY, "out of memory");
-  return FM_OK;
+static int fuse_order(float a, float b, size_t place_a, size_t place_b) {
+  if (a != b)
+    return a < b ? 1 : -1;
+  return (place_a > place_b) - (place_a < place_b);
 }
 
-static void fuse_release(fuse_arrays *arrays) {
-  free(arrays->items);
-  free(arrays->boxes);
-  free(arrays->scores);
-  free(arrays->groups);
-  free(arrays->keep);
-  free(arrays->scratch);
+static int fuse_compare(const void *a, const void *b) {
+  const fuse_box *x = a, *y = b;
+  return fuse_order(x->detection.score, y->detection.score, x->place, y->place);
 }
 
-static void fuse_gather(fuse_arrays *arrays, const fm_detections *lists, size_t count) {
+static size_t fuse_gather(fuse_box *boxes, const fm_detections *lists, size_t count) {
   size_t used = 0;
+  for (size_t i = 0; i < count; ++i)
+    for (size_t k = 0; k < lists[i].count; ++k, ++used)
+      boxes[used] = (fuse_box){.detection = lists[i].items[k], .list = i, .place = used};
+  qsort(boxes, used, sizeof *boxes, fuse_compare);
+  return used;
+}
+
+typedef struct fuse_mean {
+  double sums[4], weight;
+} fuse_mean;
+
+static void fuse_add(fuse_mean *mean, const fm_detection *d) {
+  const float sides[4] = {d->box.x1, d->box.y1, d->box.x2, d->box.y2};
+  for (int i = 0; i < 4; ++i)
+    mean->sums[i] += (double)d->score * (double)sides[i];
+  mean->weight += (double)d->score;
+}
+
+// The group of boxes[first], the strongest that is in none. seen (lists): lists that took part.
+static fm_detection fuse_group(const fm_fuse_options *options, fuse_box *boxes, size_t count,
+                               size_t first, bool *seen, size_t lists) {
+  const fm_detection *leader = &boxes[first].detection;
+  const float area = fm_box_area(leader->box);
+  fuse_mean mean = {{0}, 0};
+  memset(seen, 0, lists * sizeof *seen);
+  for (size_t i = first; i < count; ++i) {
+    fuse_box *box = &boxes[i];
+    const fm_detection *d = &box->detection;
+    if (box->gathered || (!options->agnostic && d->label != leader->label))
+      continue;
+    if (i != first &&
+        !(fm_box_iou(leader->box, area, d->box, fm_box_area(d->box)) > options->overlap))
+      continue;
+    box->gathered = true;
+    if (!seen[box->list])
+      fuse_add(&mean, d);
+    seen[box->list] = true;
+  }
+  fm_detection out = *leader;
+  if (mean.weight > 0)
+    out.box = (fm_box){(float)(mean.sums[0] / mean.weight), (float)(mean.sums[1] / mean.weight),
+                       (float)(mean.sums[2] / mean.weight), (float)(mean.sums[3] / mean.weight)};
+  out.score = (float)(mean.weight / (double)lists);
+  return out;
+}
+
+static size_t fuse_run(const fm_fuse_options *options, fuse_box *boxes, size_t count, bool *seen,
+                       size_t lists) {
+  size_t groups = 0;
   for (size_t i = 0; i < count; ++i) {
-    for (size_t k = 0; k < lists[i].count; ++k, ++used) {
-      arrays->items[used] = lists[i].items[k];
-      arrays->boxes[used] = lists[i].items[k].box;
-      arrays->scores[used] = lists[i].items[k].score;
-      arrays->groups[used] = lists[i].items[k].label - 1;
+    if (boxes[i].gathered)
+      continue;
+    const fm_detection found = fuse_group(options, boxes, count, i, seen, lists);
+    // A group's place is behind its leader's, so this overwrites nothing that is still read.
+    if (found.score >= options->score) {
+      boxes[groups] = (fuse_box){.detection = found, .place = groups, .gathered = true};
+      ++groups;
     }
   }
+  qsort(boxes, groups, sizeof *boxes, fuse_compare);
+  return groups < options->limit ? groups : options->limit;
 }
 
 fm_status fm_fuse_detections(const fm_fuse_options *options, const fm_detections *lists,
@@ -56,25 +96,20 @@ fm_status fm_fuse_detections(const fm_fuse_options *options, const fm_detections
   for (size_t i = 0; i < count; ++i)
     total += lists[i].count;
   *out = (fm_detections){0};
-  fuse_arrays arrays = {0};
-  const int groups = options->agnostic ? 1 : options->class_count;
-  fm_status status = fuse_allocate(&arrays, total, groups);
-  if (status == FM_OK) {
-    fuse_gather(&arrays, lists, count);
-    const fm_nms_input input = {.boxes = arrays.boxes,
-                                .scores = arrays.scores,
-                                .groups = options->agnostic ? NULL : arrays.groups,
-                                .group_count = groups,
-                                .count = total,
-                                .threshold = (double)options->nms,
-                                .limit = options->limit};
-    const size_t kept = fm_nms(&input, arrays.keep, arrays.scratch);
+  fuse_box *boxes = malloc((total + 1) * sizeof *boxes);
+  bool *seen = calloc(count + 1, sizeof *seen);
+  fm_status status = FM_OK;
+  if (boxes && seen) {
+    total = fuse_gather(boxes, lists, count);
+    const size_t kept = fuse_run(options, boxes, total, seen, count);
     out->items = malloc((kept + 1) * sizeof *out->items);
     for (size_t i = 0; out->items && i < kept; ++i)
-      out->items[i] = arrays.items[arrays.keep[i]];
+      out->items[i] = boxes[i].detection;
     out->count = out->items ? kept : 0;
-    status = out->items ? FM_OK : fm_fail(FM_ERR_MEMORY, "out of memory");
   }
-  fuse_release(&arrays);
+  if (!out->items)
+    status = fm_fail(FM_ERR_MEMORY, "out of memory");
+  free(boxes);
+  free(seen);
   return status;
 }

@@ -1,4 +1,5 @@
-// Detections of several models as those of one.
+// Detections of several models, or of one model in several views of a picture, as those of one:
+// weighted boxes fusion (Solovyev, Wang, Gabruseva 2021).
 #ifndef FM_PREDICT_FUSE_H
 #define FM_PREDICT_FUSE_H
 
@@ -9,13 +10,16 @@
 #include "detect/detector.h"
 
 typedef struct fm_fuse_options {
-  int class_count;
-  float nms; // a box is dropped when its overlap with a stronger one of its class is greater
-  bool agnostic;
-  size_t limit; // detections kept
+  float overlap; // boxes that overlap the strongest of a group by more are of that group
+  bool agnostic; // groups may hold boxes of several classes; the strongest says which
+  float score;   // groups below are left out
+  size_t limit;  // detections kept
 } fm_fuse_options;
 
-// lists[0..count) in the order of the models, which decides between equal scores. `out` is new.
+// From the strongest box down, boxes gather into groups. A group becomes one detection: of each
+// list its best box takes part, corners are their mean weighted by score, the score is their sum
+// divided by the number of lists, so that what few lists see counts less. `out` is new, by falling
+// score; between equals the earlier list, then the earlier box comes first.
 FM_MUST_USE fm_status fm_fuse_detections(const fm_fuse_options *options, const fm_detections *lists,
                                          size_t count, fm_detections *out);
 

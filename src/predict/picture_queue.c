@@ -33,7 +33,7 @@ void fm_queued_picture_release(const fm_predictor *predictor, fm_queued_picture 
 static fm_status picture_queue_load(const fm_picture_queue *queue, fm_queued_picture *picture) {
   FM_TRY(fm_picture_list_read(picture->source->path, &picture->image));
   const double start = fm_clock();
-  fm_input *inputs = calloc((size_t)fm_predictor_members(queue->predictor), sizeof *inputs);
+  fm_input *inputs = calloc((size_t)fm_predictor_inputs(queue->predictor), sizeof *inputs);
   FM_CHECK_ALLOC(inputs);
   const fm_status status = fm_predictor_prepare(queue->predictor, &picture->image, inputs);
   if (status < 0) {

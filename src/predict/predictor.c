@@ -22,12 +22,22 @@ typedef struct predictor_member {
   fm_detector *detector;
 } predictor_member;
 
+// How a picture is shown to the network. The second view differs the most from the first.
+typedef struct predictor_view {
+  float scale;
+  bool mirrored;
+} predictor_view;
+static const predictor_view predictor_views[FM_PREDICTOR_VIEWS_MAX] = {
+    {1, false}, {1.5f, true}, {1.5f, false}, {1, true}};
+
 struct fm_predictor {
   predictor_member members[FM_PREDICTOR_MEMBERS_MAX];
   int member_count;
   fm_classes classes;
   bool names_known;
   bool agnostic;
+  float score; // of what is fused
+  int view_count;
   pthread_mutex_t mutex; // guards `idle` and the making of contexts
   predictor_context *idle;
 };
@@ -158,7 +168,9 @@ static fm_status predictor_add_member(fm_predictor *self, const fm_predictor_opt
   FM_TRY(fm_config_precision(config, &precision));
   predictor_member *member = &self->members[self->member_count];
   member->config = config->model;
-  if (options->score >= 0)
+  // A face that one view is sure of and another is not is settled when they are fused.
+  const bool fuses = options->weights_count * self->view_count > 1;
+  if (options->score >= 0 && (!fuses || member->config.box_score_thresh > options->score))
     member->config.box_score_thresh = options->score;
   if (options->nms >= 0)
     member->config.box_nms_thresh = options->nms;
@@ -185,10 +197,15 @@ fm_status fm_predictor_open(fm_predictor **out, const fm_predictor_options *opti
   if (options->weights_count < 1 || options->weights_count > FM_PREDICTOR_MEMBERS_MAX)
     return fm_fail(FM_ERR_ARGUMENT, "%d weights files: must be 1 to %d", options->weights_count,
                    FM_PREDICTOR_MEMBERS_MAX);
+  if (options->views < 0 || options->views > FM_PREDICTOR_VIEWS_MAX)
+    return fm_fail(FM_ERR_ARGUMENT, "%d views: must be 1 to %d", options->views,
+                   FM_PREDICTOR_VIEWS_MAX);
   fm_predictor *self = calloc(1, sizeof *self);
   FM_CHECK_ALLOC(self);
   pthread_mutex_init(&self->mutex, NULL);
   self->agnostic = options->agnostic;
+  self->score = options->score;
+  self->view_count = options->views > 1 ? options->views : 1;
   fm_status status = FM_OK;
   for (int i = 0; status >= 0 && i < options->weights_count; ++i)
     status = predictor_open_member(self, options);
@@ -200,8 +217,8 @@ fm_status fm_predictor_open(fm_predictor **out, const fm_predictor_options *opti
   return FM_OK;
 }
 
-int fm_predictor_members(const fm_predictor *predictor) {
-  return predictor->member_count;
+int fm_predictor_inputs(const fm_predictor *predictor) {
+  return predictor->member_count * predictor->view_count;
 }
 
 const fm_classes *fm_predictor_classes(const fm_predictor *predictor) {
@@ -215,16 +232,41 @@ bool fm_predictor_names_known(const fm_predictor *predictor) {
 // --- running
 
 void fm_predictor_inputs_release(const fm_predictor *predictor, fm_input *inputs) {
-  for (int i = 0; i < predictor->member_count; ++i)
+  for (int i = 0; i < fm_predictor_inputs(predictor); ++i)
     fm_input_release(&inputs[i]);
+}
+
+static void predictor_mirror(fm_input *input) {
+  const size_t width = (size_t)input->width, rows = 3 * (size_t)input->height;
+  for (size_t y = 0; y < rows; ++y) {
+    float *row = input->pixels + y * width;
+    for (size_t x = 0; x < width / 2; ++x) {
+      const float pixel = row[x];
+      row[x] = row[width - 1 - x];
+      row[width - 1 - x] = pixel;
+    }
+  }
+}
+
+// Only the sizes of the configuration matter here. The sides stay within what a picture may have.
+static fm_status predictor_prepare_view(const predictor_member *member, const predictor_view *view,
+                                        const fm_image *image, fm_input *out) {
+  fm_model_config config = member->config;
+  config.min_size = (int)((float)config.min_size * view->scale);
+  config.max_size = (int)((float)config.max_size * view->scale);
+  FM_TRY(fm_input_make(out, &config, image, NULL, NULL, 0));
+  if (view->mirrored)
+    predictor_mirror(out);
+  return FM_OK;
 }
 
 fm_status fm_predictor_prepare(const fm_predictor *predictor, const fm_image *image,
                                fm_input *inputs) {
-  memset(inputs, 0, (size_t)predictor->member_count * sizeof *inputs);
-  for (int i = 0; i < predictor->member_count; ++i) {
-    const fm_status status =
-        fm_input_make(&inputs[i], &predictor->members[i].config, image, NULL, NULL, 0);
+  const int views = predictor->view_count, count = fm_predictor_inputs(predictor);
+  memset(inputs, 0, (size_t)count * sizeof *inputs);
+  for (int i = 0; i < count; ++i) {
+    const fm_status status = predictor_prepare_view(&predictor->members[i / views],
+                                                    &predictor_views[i % views], image, &inputs[i]);
     if (status < 0) {
       fm_predictor_inputs_release(predictor, inputs);
       return status;
@@ -270,20 +312,33 @@ static void predictor_give_back(fm_predictor *self, predictor_context *context) 
   pthread_mutex_unlock(&self->mutex);
 }
 
+static void predictor_mirror_boxes(fm_detections *list, float width) {
+  for (size_t i = 0; i < list->count; ++i) {
+    fm_box *box = &list->items[i].box;
+    const float left = width - box->x2;
+    box->x2 = width - box->x1;
+    box->x1 = left;
+  }
+}
+
 static fm_status predictor_run(const fm_predictor *self, const predictor_context *context,
                                const fm_input *inputs, fm_detections *out) {
-  if (self->member_count == 1)
+  const int views = self->view_count, count = fm_predictor_inputs(self);
+  if (count == 1)
     return fm_detector_detect(context->detectors[0], inputs, 1, out);
-  fm_detections lists[FM_PREDICTOR_MEMBERS_MAX] = {0};
+  fm_detections lists[FM_PREDICTOR_MEMBERS_MAX * FM_PREDICTOR_VIEWS_MAX] = {0};
   const fm_model_config *first = &self->members[0].config;
-  const fm_fuse_options fuse = {.class_count = self->classes.count,
-                                .nms = first->box_nms_thresh,
+  const fm_fuse_options fuse = {.overlap = first->box_nms_thresh,
                                 .agnostic = self->agnostic,
+                                .score = self->score,
                                 .limit = (size_t)first->box_detections_per_img};
   fm_status status = FM_OK;
   int done = 0;
-  for (; status >= 0 && done < self->member_count; ++done)
-    status = fm_detector_detect(context->detectors[done], &inputs[done], 1, &lists[done]);
+  for (; status >= 0 && done < count; ++done) {
+    status = fm_detector_detect(context->detectors[done / views], &inputs[done], 1, &lists[done]);
+    if (predictor_views[done % views].mirrored)
+      predictor_mirror_boxes(&lists[done], (float)inputs[done].source_width);
+  }
   if (status >= 0)
     status = fm_fuse_detections(&fuse, lists, (size_t)done, out);
   for (int i = 0; i < done; ++i)

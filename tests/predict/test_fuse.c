@@ -1,4 +1,5 @@
-// Detections of several models as those of one.
+// Fusion against groups counted by hand.
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -12,63 +13,93 @@ static fm_detection face(float x, int32_t label, float score) {
   return (fm_detection){{x, 0, x + 40, 40}, label, score};
 }
 
-static fm_detections fuse(const fm_detections *lists, bool agnostic, size_t limit) {
-  const fm_fuse_options options = {
-      .class_count = 3, .nms = 0.5f, .agnostic = agnostic, .limit = limit};
+static fm_detections fuse(const fm_detections *lists, size_t count, fm_fuse_options options) {
   fm_detections out;
-  assert_int_equal(fm_fuse_detections(&options, lists, 2, &out), FM_OK);
+  options.overlap = 0.5f;
+  assert_int_equal(fm_fuse_detections(&options, lists, count, &out), FM_OK);
   return out;
 }
 
-static void the_stronger_of_two_that_overlap_stays(void **state) {
+static void assert_close(float value, double expected) {
+  assert_true(fabs((double)value - expected) < 1e-5);
+}
+
+static void boxes_that_overlap_become_their_mean(void **state) {
   (void)state;
   fm_detection a[] = {face(0, 1, 0.9f), face(200, 2, 0.4f)};
-  fm_detection b[] = {face(202, 2, 0.8f), face(2, 1, 0.7f), face(2, 3, 0.6f)};
+  fm_detection b[] = {face(202, 2, 0.8f), face(2, 1, 0.6f), face(2, 3, 0.5f)};
   const fm_detections lists[] = {{a, 2}, {b, 3}};
-  fm_detections out = fuse(lists, false, 100);
+  fm_detections out = fuse(lists, 2, (fm_fuse_options){.limit = 100});
   assert_int_equal(out.count, 3);
-  assert_true(out.items[0].score == 0.9f && out.items[0].label == 1);
-  assert_true(out.items[1].score == 0.8f && out.items[1].box.x1 == 202);
-  assert_true(out.items[2].score == 0.6f && out.items[2].label == 3);
+  assert_int_equal(out.items[0].label, 1);
+  assert_close(out.items[0].score, (0.9 + 0.6) / 2);
+  assert_close(out.items[0].box.x1, 2 * 0.6 / 1.5);
+  assert_close(out.items[0].box.x2, 40 + 2 * 0.6 / 1.5);
+  assert_close(out.items[1].score, (0.4 + 0.8) / 2);
+  assert_close(out.items[1].box.x1, (200 * 0.4 + 202 * 0.8) / 1.2);
+  // Another class is another group, and seen by one list of two.
+  assert_int_equal(out.items[2].label, 3);
+  assert_close(out.items[2].score, 0.25);
+  assert_close(out.items[2].box.x1, 2);
   fm_detections_release(&out);
-  out = fuse(lists, true, 100);
-  assert_int_equal(out.count, 2);
+  out = fuse(lists, 2, (fm_fuse_options){.limit = 100, .agnostic = true});
+  assert_int_equal(out.count, 2); // the class 3 was the second list's weaker box of the group
+  assert_close(out.items[0].score, (0.9 + 0.6) / 2);
   fm_detections_release(&out);
 }
 
-static void only_the_strongest_are_kept(void **state) {
+static void a_list_takes_part_with_its_best_box(void **state) {
+  (void)state;
+  fm_detection a[] = {face(0, 1, 0.8f)}, b[] = {face(4, 1, 0.6f), face(-4, 1, 0.5f)};
+  const fm_detections lists[] = {{a, 1}, {b, 2}, {0}};
+  fm_detections out = fuse(lists, 3, (fm_fuse_options){.limit = 100});
+  assert_int_equal(out.count, 1);
+  assert_close(out.items[0].score, (0.8 + 0.6) / 3);
+  assert_close(out.items[0].box.x1, 4 * 0.6 / 1.4);
+  fm_detections_release(&out);
+}
+
+static void only_the_strongest_and_the_sure_are_kept(void **state) {
   (void)state;
   fm_detection a[] = {face(0, 1, 0.1f), face(100, 1, 0.3f)}, b[] = {face(200, 1, 0.2f)};
   const fm_detections lists[] = {{a, 2}, {b, 1}};
-  fm_detections out = fuse(lists, false, 2);
+  fm_detections out = fuse(lists, 2, (fm_fuse_options){.limit = 2});
   assert_int_equal(out.count, 2);
-  assert_true(out.items[0].score == 0.3f && out.items[1].score == 0.2f);
+  assert_close(out.items[0].score, 0.15);
+  assert_close(out.items[1].score, 0.1);
+  fm_detections_release(&out);
+  out = fuse(lists, 2, (fm_fuse_options){.limit = 100, .score = 0.12f});
+  assert_int_equal(out.count, 1);
   fm_detections_release(&out);
 }
 
-static void between_equals_the_first_model_wins(void **state) {
+// Weak groups that many lists see overtake strong ones that one list sees.
+static void groups_are_ordered_by_what_becomes_of_them(void **state) {
   (void)state;
-  fm_detection a[] = {face(0, 1, 0.5f)}, b[] = {face(1, 1, 0.5f)};
-  const fm_detections lists[] = {{a, 1}, {b, 1}};
-  fm_detections out = fuse(lists, false, 100);
-  assert_int_equal(out.count, 1);
-  assert_true(out.items[0].box.x1 == 0);
+  fm_detection a[] = {face(0, 1, 0.9f), face(100, 1, 0.5f)}, b[] = {face(100, 1, 0.5f)};
+  const fm_detections lists[] = {{a, 2}, {b, 1}};
+  fm_detections out = fuse(lists, 2, (fm_fuse_options){.limit = 100});
+  assert_int_equal(out.count, 2);
+  assert_close(out.items[0].box.x1, 100);
+  assert_close(out.items[0].score, 0.5);
+  assert_close(out.items[1].score, 0.45);
   fm_detections_release(&out);
 }
 
 static void nothing_found_is_nothing(void **state) {
   (void)state;
   const fm_detections lists[] = {{0}, {0}};
-  fm_detections out = fuse(lists, false, 100);
+  fm_detections out = fuse(lists, 2, (fm_fuse_options){.limit = 100});
   assert_int_equal(out.count, 0);
   fm_detections_release(&out);
 }
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(the_stronger_of_two_that_overlap_stays),
-      cmocka_unit_test(only_the_strongest_are_kept),
-      cmocka_unit_test(between_equals_the_first_model_wins),
+      cmocka_unit_test(boxes_that_overlap_become_their_mean),
+      cmocka_unit_test(a_list_takes_part_with_its_best_box),
+      cmocka_unit_test(only_the_strongest_and_the_sure_are_kept),
+      cmocka_unit_test(groups_are_ordered_by_what_becomes_of_them),
       cmocka_unit_test(nothing_found_is_nothing),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,118 @@
+// A predictor of several views against plain predictors that are given the pictures of these views.
+// FACEMASK_TEST_WEIGHTS names weights.
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include "base/random.h"
+#include "predict/fuse.h"
+#include "predict/predictor.h"
+
+enum { WIDTH = 150, HEIGHT = 110, SHORT = 96, LONG = 128, VIEWS = 4 };
+#define SCORE 0.3f
+
+static fm_image picture(bool mirrored) {
+  fm_image image;
+  fm_random random = fm_random_make(4, 0, 0);
+  assert_int_equal(fm_image_new(&image, WIDTH, HEIGHT), FM_OK);
+  for (int y = 0; y < HEIGHT; y++) {
+    for (int x = 0; x < WIDTH; x++) {
+      const int at = mirrored ? WIDTH - 1 - x : x;
+      for (int c = 0; c < 3; c++)
+        image.pixels[(y * WIDTH + at) * 3 + c] =
+            (uint8_t)(fm_random_below(&random, 128) +
+                      (unsigned)(64 + 60 * sin(x * 0.1 + y * 0.05 * c)));
+    }
+  }
+  return image;
+}
+
+static fm_detections detect(float scale, bool mirrored, int views, float score) {
+  const char *weights = getenv("FACEMASK_TEST_WEIGHTS");
+  assert_non_null(weights);
+  char sides[2][64];
+  snprintf(sides[0], sizeof *sides, "model.min_size=%d", (int)(SHORT * scale));
+  snprintf(sides[1], sizeof *sides, "model.max_size=%d", (int)(LONG * scale));
+  const char *const assignments[] = {sides[0], sides[1], "train.precision=fp32"};
+  const fm_predictor_options options = {.weights = &weights,
+                                        .weights_count = 1,
+                                        .assignments = assignments,
+                                        .assignment_count = 3,
+                                        .score = score,
+                                        .nms = 0.5f,
+                                        .views = views};
+  fm_predictor *predictor;
+  assert_int_equal(fm_predictor_open(&predictor, &options), FM_OK);
+  fm_image image = picture(mirrored);
+  fm_input inputs[VIEWS];
+  assert_int_equal(fm_predictor_inputs(predictor), views);
+  assert_int_equal(fm_predictor_prepare(predictor, &image, inputs), FM_OK);
+  fm_detections out;
+  assert_int_equal(fm_predictor_detect(predictor, inputs, &out), FM_OK);
+  fm_predictor_inputs_release(predictor, inputs);
+  fm_image_release(&image);
+  fm_predictor_free(predictor);
+  return out;
+}
+
+static bool agree(const fm_detection *a, const fm_detection *b) {
+  return a->label == b->label && fabsf(a->score - b->score) < 1e-3f &&
+         fabsf(a->box.x1 - b->box.x1) < 0.05f && fabsf(a->box.x2 - b->box.x2) < 0.05f &&
+         fabsf(a->box.y1 - b->box.y1) < 0.05f && fabsf(a->box.y2 - b->box.y2) < 0.05f;
+}
+
+// Random weights leave many overlaps and scores nearly equal, so a few may fall the other way.
+static void views_are_fused_as_pictures_of_their_own(void **state) {
+  (void)state;
+  static const float scales[VIEWS] = {1, 1.5f, 1.5f, 1};
+  static const bool mirrored[VIEWS] = {false, true, false, true};
+  fm_detections lists[VIEWS];
+  for (int views = 2; views <= VIEWS; views++) {
+    for (int i = 0; i < views; i++) {
+      lists[i] = detect(scales[i], mirrored[i], 1, 0.05f);
+      for (size_t k = 0; mirrored[i] && k < lists[i].count; k++) {
+        fm_box *box = &lists[i].items[k].box;
+        *box = (fm_box){WIDTH - box->x2, box->y1, WIDTH - box->x1, box->y2};
+      }
+    }
+    fm_detections expected, found = detect(1, false, views, SCORE);
+    const fm_fuse_options fuse = {.overlap = 0.5f, .score = SCORE, .limit = 100};
+    assert_int_equal(fm_fuse_detections(&fuse, lists, (size_t)views, &expected), FM_OK);
+    size_t pairs = 0;
+    for (size_t i = 0; i < found.count; i++)
+      for (size_t k = 0; k < expected.count; k++)
+        if (agree(&found.items[i], &expected.items[k])) {
+          pairs++;
+          break;
+        }
+    assert_true(found.count > 5);
+    assert_true(pairs * 100 >= found.count * 95 && pairs * 100 >= expected.count * 95);
+    fm_detections_release(&found);
+    fm_detections_release(&expected);
+    for (int i = 0; i < views; i++)
+      fm_detections_release(&lists[i]);
+  }
+}
+
+static void too_many_views_are_refused(void **state) {
+  (void)state;
+  const char *weights = getenv("FACEMASK_TEST_WEIGHTS");
+  const fm_predictor_options options = {
+      .weights = &weights, .weights_count = 1, .views = FM_PREDICTOR_VIEWS_MAX + 1};
+  fm_predictor *predictor;
+  assert_int_equal(fm_predictor_open(&predictor, &options), FM_ERR_ARGUMENT);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(views_are_fused_as_pictures_of_their_own),
+      cmocka_unit_test(too_many_views_are_refused),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
