@@ -74,6 +74,13 @@ void fm_mapping_release(fm_mapping *mapping) {
   *mapping = (fm_mapping){0};
 }
 
+void fm_mapping_rest(const void *part, size_t bytes) {
+  const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), from = (uintptr_t)part;
+  const uintptr_t first = (from + page - 1) / page * page, last = (from + bytes) / page * page;
+  if (first < last)
+    madvise((void *)first, last - first, MADV_DONTNEED);
+}
+
 fm_status fm_atomic_file_open(fm_atomic_file *file, const char *path) {
   *file = (fm_atomic_file){0};
   const size_t length = strlen(path);

@@ -23,6 +23,8 @@ typedef struct fm_mapping {
 } fm_mapping;
 FM_MUST_USE fm_status fm_mapping_open(fm_mapping *out, const char *path); // read-only, private
 void fm_mapping_release(fm_mapping *mapping);
+// Gives the whole pages of a part of a mapping back; when read again they come from the file again.
+void fm_mapping_rest(const void *part, size_t bytes);
 
 // Writes beside the target, then fsync, rename and fsync of the folder on commit.
 typedef struct fm_atomic_file {

@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clones.h"
+#include "base/file.h"
 #include "detect/weight_names.h"
 #include "format/safetensors.h"
 
@@ -25,6 +27,7 @@ enum {
   WEIGHTS_CLASSES_MAX = 1000,
   WEIGHTS_SHAPE_BYTES = 160,
   WEIGHTS_AVERAGE_SLOT = 2, // of fm_params_get_moment
+  WEIGHTS_PIECE = 1 << 16,  // numbers a thread checks at a time
 };
 
 // --- what a file says of itself
@@ -233,34 +236,57 @@ static fm_status weights_check_shapes(weights_match *match, fm_weights_report *r
   return FM_OK;
 }
 
+// The exponent of what is not finite is all ones.
+FM_KERNEL static bool weights_finite(const uint32_t *bits, size_t count) {
+  uint32_t bad = 0;
+  for (size_t i = 0; i < count; i++)
+    bad |= (bits[i] & 0x7f800000u) == 0x7f800000u;
+  return !bad;
+}
+
+static fm_status weights_check_finite(const weights_match *match, const fm_st_tensor *tensor,
+                                      const float *values, size_t count) {
+  bool finite = true;
+#pragma omp parallel for schedule(static) reduction(&& : finite) if (count > WEIGHTS_PIECE)
+  for (size_t at = 0; at < count; at += WEIGHTS_PIECE)
+    finite = finite && weights_finite((const uint32_t *)(const void *)(values + at),
+                                      count - at < WEIGHTS_PIECE ? count - at : WEIGHTS_PIECE);
+  return finite ? FM_OK
+                : fm_fail(FM_ERR_NUMERIC, "%s: tensor %s has a value that is not finite",
+                          match->path, tensor->name);
+}
+
+// fp32 stays where it is mapped; what is of another type or oddly placed is copied.
 static fm_status weights_set(const weights_match *match, int id) {
   const fm_st_tensor *tensor = match->tensors[id];
   const size_t count = fm_params_elements(match->params, id);
+  if (tensor->dtype == FM_ST_F32 && (uintptr_t)tensor->data % sizeof(float) == 0) {
+    FM_TRY(weights_check_finite(match, tensor, tensor->data, count));
+    fm_params_lend(match->params, id, tensor->data);
+    return FM_OK;
+  }
   float *values = malloc(count * sizeof *values);
   FM_CHECK_ALLOC(values);
   fm_status status = fm_st_tensor_to_f32(tensor, values);
-  for (size_t i = 0; status >= 0 && i < count; i++)
-    if (!isfinite(values[i]))
-      status = fm_fail(FM_ERR_NUMERIC, "%s: tensor %s has a value that is not finite", match->path,
-                       tensor->name);
+  if (status >= 0)
+    status = weights_check_finite(match, tensor, values, count);
   if (status >= 0)
     fm_params_set(match->params, id, values);
   free(values);
   return status;
 }
 
-static fm_status weights_load_file(weights_match *match, const fm_safetensors *file,
-                                   fm_weights_report *report) {
-  const int count = fm_params_count(match->params);
-  match->tensors = calloc((size_t)count + 1, sizeof *match->tensors);
-  FM_CHECK_ALLOC(match->tensors);
-  FM_TRY(weights_match_tensors(match, file, report));
-  if (match->found == 0)
-    return fm_fail(FM_ERR_FORMAT, "%s: none of its tensors has a name of the model", match->path);
-  FM_TRY(weights_list_missing(match, report));
-  // All shapes before anything is set, so that a file that does not fit changes nothing.
-  FM_TRY(weights_check_shapes(match, report));
-  for (int id = 0; id < count; id++) {
+static void weights_release_file(void *file) {
+  fm_safetensors_free(file);
+}
+
+// The file is the parameters' from the moment they could point into it.
+static fm_status weights_take(weights_match *match, fm_safetensors **file,
+                              fm_weights_report *report) {
+  const fm_param_memory memory = {*file, weights_release_file, fm_mapping_rest};
+  FM_TRY(fm_params_keep(match->params, &memory));
+  *file = NULL;
+  for (int id = 0; id < fm_params_count(match->params); id++) {
     if (!match->tensors[id])
       continue;
     FM_TRY(weights_set(match, id));
@@ -269,12 +295,26 @@ static fm_status weights_load_file(weights_match *match, const fm_safetensors *f
   return FM_OK;
 }
 
+static fm_status weights_load_file(weights_match *match, fm_safetensors **file,
+                                   fm_weights_report *report) {
+  const int count = fm_params_count(match->params);
+  match->tensors = calloc((size_t)count + 1, sizeof *match->tensors);
+  FM_CHECK_ALLOC(match->tensors);
+  FM_TRY(weights_match_tensors(match, *file, report));
+  if (match->found == 0)
+    return fm_fail(FM_ERR_FORMAT, "%s: none of its tensors has a name of the model", match->path);
+  FM_TRY(weights_list_missing(match, report));
+  // All shapes before anything is set, so that a file that does not fit changes nothing.
+  FM_TRY(weights_check_shapes(match, report));
+  return weights_take(match, file, report);
+}
+
 fm_status fm_weights_load(fm_detector *detector, const char *path, fm_weights_report *report) {
   *report = (fm_weights_report){0};
   fm_safetensors *file;
   FM_TRY(fm_safetensors_open(&file, path));
   weights_match match = {.path = path, .params = fm_detector_params(detector)};
-  const fm_status status = weights_load_file(&match, file, report);
+  const fm_status status = weights_load_file(&match, &file, report);
   free(match.tensors);
   fm_safetensors_free(file);
   if (status < 0)

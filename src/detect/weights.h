@@ -37,6 +37,9 @@ typedef struct fm_weights_report {
   size_t taken_count, missing_count, superfluous_count; // num_batches_tracked is in none of them
   bool predictor_replaced;
 } fm_weights_report;
+// fp32 tensors are not copied until they are trained: the file stays mapped as long as the detector
+// lives, and must not be cut short or overwritten in place (replacing it by a rename, as every
+// writer of this program does, is fine).
 FM_MUST_USE fm_status fm_weights_load(fm_detector *detector, const char *path,
                                       fm_weights_report *report);
 void fm_weights_report_release(fm_weights_report *report);

@@ -29,17 +29,62 @@ static bool chunk_same(const fm_tensor *t, const fm_tensor *layout) {
   return t->block == layout->block;
 }
 
-// Where element `at` of `layout`'s memory lies in t; false in the padding.
-static bool chunk_place(const fm_tensor *t, const fm_tensor *layout, size_t at, size_t *place) {
-  size_t from = (size_t)layout->block, to = (size_t)t->block;
-  size_t area = (size_t)t->shape.h * (size_t)t->shape.w;
-  size_t blocks = (size_t)fm_tensor_blocks(layout);
-  size_t pixel = at / from % area, row = at / from / area;
-  size_t n = row / blocks, c = row % blocks * from + at % from;
-  if (c >= (size_t)t->shape.c)
-    return false;
-  *place = ((n * (size_t)fm_tensor_blocks(t) + c / to) * area + pixel) * to + c % to;
-  return true;
+// A run in `layout` as lanes: the elements of one channel, which lie at even distances in both
+// layouts. `place` is where the first lies in t.
+typedef struct chunk_lane {
+  size_t first, stride, count; // in the run
+  size_t place, step;          // in t
+  bool padding;                // behind t's channels
+} chunk_lane;
+
+// Lane `k` of the part of the run that lies in one block of one image.
+static chunk_lane chunk_lane_of(const fm_tensor *t, const fm_tensor *layout, size_t start,
+                                size_t count, size_t k) {
+  const size_t from = (size_t)layout->block, to = (size_t)t->block;
+  const size_t area = (size_t)t->shape.h * (size_t)t->shape.w;
+  const size_t row = start / from / area, blocks = (size_t)fm_tensor_blocks(layout);
+  const size_t head = start % from; // lanes of the first pixel that are not in the run
+  const size_t first = (k + from - head) % from, pixel = (start + first) / from % area;
+  const size_t c = row % blocks * from + k;
+  return (chunk_lane){
+      .first = first,
+      .stride = from,
+      .count = first < count ? (count - first + from - 1) / from : 0,
+      .place = ((row / blocks * (size_t)fm_tensor_blocks(t) + c / to) * area + pixel) * to + c % to,
+      .step = to,
+      .padding = c >= (size_t)t->shape.c};
+}
+
+// How much of the run lies in the block where it starts.
+static size_t chunk_part(const fm_tensor *layout, size_t start, size_t count) {
+  const size_t row = (size_t)layout->shape.h * (size_t)layout->shape.w * (size_t)layout->block;
+  const size_t rest = row - start % row;
+  return count < rest ? count : rest;
+}
+
+FM_KERNEL static void chunk_read_lane(const chunk_lane *lane, const fm_tensor *t, float *run) {
+  const float *wide = t->data;
+  const uint16_t *narrow = t->data;
+  for (size_t i = 0; i < lane->count; i++) {
+    const size_t place = lane->place + i * lane->step;
+    run[lane->first + i * lane->stride] = lane->padding        ? 0
+                                          : t->dtype == FM_F32 ? wide[place]
+                                                               : fm_bf16_to_f32(narrow[place]);
+  }
+}
+
+FM_KERNEL static void chunk_write_lane(const chunk_lane *lane, const fm_tensor *t,
+                                       const float *run) {
+  float *wide = t->data;
+  uint16_t *narrow = t->data;
+  for (size_t i = 0; i < lane->count && !lane->padding; i++) {
+    const size_t place = lane->place + i * lane->step;
+    const float value = run[lane->first + i * lane->stride];
+    if (t->dtype == FM_F32)
+      wide[place] = value;
+    else
+      narrow[place] = fm_f32_to_bf16(value);
+  }
 }
 
 const float *fm_chunk_read(const fm_tensor *t, const fm_tensor *layout, size_t start, size_t count,
@@ -52,12 +97,12 @@ const float *fm_chunk_read(const fm_tensor *t, const fm_tensor *layout, size_t s
     fm_bf16_unpack(buffer, narrow + start, count);
     return buffer;
   }
-  for (size_t i = 0; i < count; i++) {
-    size_t place;
-    if (!chunk_place(t, layout, start + i, &place))
-      buffer[i] = 0;
-    else
-      buffer[i] = t->dtype == FM_F32 ? wide[place] : fm_bf16_to_f32(narrow[place]);
+  for (size_t done = 0, part; done < count; done += part) {
+    part = chunk_part(layout, start + done, count - done);
+    for (size_t k = 0; k < (size_t)layout->block; k++) {
+      const chunk_lane lane = chunk_lane_of(t, layout, start + done, part, k);
+      chunk_read_lane(&lane, t, buffer + done);
+    }
   }
   return buffer;
 }
@@ -68,21 +113,17 @@ float *fm_chunk_target(const fm_tensor *t, const fm_tensor *layout, size_t start
 
 void fm_chunk_write(const fm_tensor *t, const fm_tensor *layout, size_t start, size_t count,
                     const float *values) {
-  float *wide = t->data;
-  uint16_t *narrow = t->data;
   if (chunk_same(t, layout)) {
     if (t->dtype == FM_BF16)
-      fm_bf16_pack(narrow + start, values, count);
+      fm_bf16_pack((uint16_t *)t->data + start, values, count);
     return;
   }
-  for (size_t i = 0; i < count; i++) {
-    size_t place;
-    if (!chunk_place(t, layout, start + i, &place))
-      continue;
-    if (t->dtype == FM_F32)
-      wide[place] = values[i];
-    else
-      narrow[place] = fm_f32_to_bf16(values[i]);
+  for (size_t done = 0, part; done < count; done += part) {
+    part = chunk_part(layout, start + done, count - done);
+    for (size_t k = 0; k < (size_t)layout->block; k++) {
+      const chunk_lane lane = chunk_lane_of(t, layout, start + done, part, k);
+      chunk_write_lane(&lane, t, values + done);
+    }
   }
 }
 

@@ -103,6 +103,9 @@ typedef struct fm_roi_align_options {
   int level_count;
   int output_size;    // 7
   int sampling_ratio; // 2
+  // The result in plain order instead of the levels' layout: a product over all of it then reads
+  // its weights as they lie in files.
+  bool plain;
 } fm_roi_align_options;
 fm_value fm_roi_align(fm_graph *graph, const fm_value *levels, fm_value rois,
                       const fm_roi_align_options *options);

@@ -4,14 +4,22 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "nn/params_layout.h"
 
 enum { PARAM_ALIGN = 16 }; // floats: every parameter starts on a cache line
 
+typedef struct param_lender {
+  struct param_lender *next;
+  fm_param_memory memory;
+} param_lender;
+
 typedef struct param_entry {
   fm_param_spec spec;
   size_t offset, count;
+  const float *lent; // values in the lender's memory, read only; NULL: in the block
+  const param_lender *lender;
 } param_entry;
 
 struct fm_params {
@@ -19,6 +27,7 @@ struct fm_params {
   int count, capacity;
   size_t total, reserved; // floats
   float *value, *gradient, *moment[FM_MOMENT_SLOTS];
+  param_lender *lenders;
   uint64_t version;
   fm_working *working; // copies for the ops, see working.h
 };
@@ -30,32 +39,56 @@ fm_status fm_params_new(fm_params **out) {
   return FM_OK;
 }
 
+static void params_release_lenders(fm_params *params) {
+  while (params->lenders) {
+    param_lender *next = params->lenders->next;
+    params->lenders->memory.release(params->lenders->memory.owner);
+    free(params->lenders);
+    params->lenders = next;
+  }
+}
+
+static size_t params_block_bytes(size_t floats) {
+  return (floats ? floats : PARAM_ALIGN) * sizeof(float);
+}
+
+static void params_block_free(const fm_params *params, float *block) {
+  if (block)
+    munmap(block, params_block_bytes(params->reserved));
+}
+
 void fm_params_free(fm_params *params) {
   if (!params)
     return;
   fm_working_free_all(params->working);
-  free(params->value);
-  free(params->gradient);
+  params_block_free(params, params->value);
+  params_block_free(params, params->gradient);
   for (int slot = 0; slot < FM_MOMENT_SLOTS; ++slot)
-    free(params->moment[slot]);
+    params_block_free(params, params->moment[slot]);
+  params_release_lenders(params);
   free(params->entries);
   free(params);
 }
 
+// Pages of zeros that take no memory until they are written: detectors whose values are all lent
+// never do.
 static float *params_block(size_t floats) {
-  float *block = aligned_alloc(64, (floats ? floats : PARAM_ALIGN) * sizeof *block);
-  if (block)
-    memset(block, 0, floats * sizeof *block);
-  return block;
+  void *block = mmap(NULL, params_block_bytes(floats), PROT_READ | PROT_WRITE,
+                     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  return block == MAP_FAILED ? NULL : block;
 }
 
 // Grows one block from `used` to `reserved` floats, keeping its content.
 static fm_status params_grow_block(float **block, size_t used, size_t reserved) {
-  float *grown = params_block(reserved);
-  FM_CHECK_ALLOC(grown);
-  if (*block)
-    memcpy(grown, *block, used * sizeof *grown);
-  free(*block);
+  if (!*block) {
+    *block = params_block(reserved);
+    FM_CHECK_ALLOC(*block);
+    return FM_OK;
+  }
+  void *grown =
+      mremap(*block, params_block_bytes(used), params_block_bytes(reserved), MREMAP_MAYMOVE);
+  if (grown == MAP_FAILED)
+    return fm_fail(FM_ERR_MEMORY, "out of memory");
   *block = grown;
   return FM_OK;
 }
@@ -63,15 +96,16 @@ static fm_status params_grow_block(float **block, size_t used, size_t reserved) 
 static fm_status params_reserve(fm_params *params, size_t total) {
   if (total <= params->reserved)
     return FM_OK;
-  size_t reserved = params->reserved ? params->reserved : 1 << 16;
+  const size_t before = params->reserved;
+  size_t reserved = before ? before : 1 << 16;
   while (reserved < total)
     reserved *= 2;
-  FM_TRY(params_grow_block(&params->value, params->total, reserved));
+  FM_TRY(params_grow_block(&params->value, before, reserved));
   if (params->gradient)
-    FM_TRY(params_grow_block(&params->gradient, params->total, reserved));
+    FM_TRY(params_grow_block(&params->gradient, before, reserved));
   for (int slot = 0; slot < FM_MOMENT_SLOTS; ++slot)
     if (params->moment[slot])
-      FM_TRY(params_grow_block(&params->moment[slot], params->total, reserved));
+      FM_TRY(params_grow_block(&params->moment[slot], before, reserved));
   params->reserved = reserved;
   return FM_OK;
 }
@@ -106,7 +140,7 @@ fm_status fm_params_add(fm_params *params, const fm_param_spec *spec, int *id) {
   const size_t padded = (count + PARAM_ALIGN - 1) / PARAM_ALIGN * PARAM_ALIGN;
   FM_TRY(params_reserve(params, params->total + padded));
   *id = params->count++;
-  params->entries[*id] = (param_entry){*spec, params->total, count};
+  params->entries[*id] = (param_entry){*spec, params->total, count, NULL, NULL};
   params->total += padded;
   return FM_OK;
 }
@@ -175,21 +209,60 @@ static void params_fill(float *out, const param_entry *entry, uint64_t seed) {
 }
 
 fm_status fm_params_initialise(fm_params *params, uint64_t seed) {
-  for (int i = 0; i < params->count; ++i)
+  for (int i = 0; i < params->count; ++i) {
     params_fill(params->value + params->entries[i].offset, &params->entries[i], seed);
+    params->entries[i].lent = NULL;
+  }
   fm_params_touch(params);
   return FM_OK;
 }
 
+static const float *params_read(const fm_params *params, const param_entry *entry) {
+  return entry->lent ? entry->lent : params->value + entry->offset;
+}
+
 void fm_params_get(const fm_params *params, int id, float *out) {
   const param_entry *entry = &params->entries[id];
-  memcpy(out, params->value + entry->offset, entry->count * sizeof *out);
+  memcpy(out, params_read(params, entry), entry->count * sizeof *out);
 }
 
 void fm_params_set(fm_params *params, int id, const float *values) {
-  const param_entry *entry = &params->entries[id];
+  param_entry *entry = &params->entries[id];
   memcpy(params->value + entry->offset, values, entry->count * sizeof *values);
+  entry->lent = NULL;
   fm_params_touch(params);
+}
+
+fm_status fm_params_keep(fm_params *params, const fm_param_memory *memory) {
+  param_lender *lender = malloc(sizeof *lender);
+  FM_CHECK_ALLOC(lender);
+  *lender = (param_lender){params->lenders, *memory};
+  params->lenders = lender;
+  return FM_OK;
+}
+
+void fm_params_lend(fm_params *params, int id, const float *values) {
+  FM_ASSERT(params->lenders);
+  params->entries[id].lent = values;
+  params->entries[id].lender = params->lenders;
+  fm_params_touch(params);
+}
+
+// Takes all values into the block, so that they may be written.
+static void params_own(fm_params *params) {
+  for (int i = 0; i < params->count; ++i) {
+    param_entry *entry = &params->entries[i];
+    if (entry->lent)
+      memcpy(params->value + entry->offset, entry->lent, entry->count * sizeof *entry->lent);
+    entry->lent = NULL;
+  }
+  params_release_lenders(params);
+}
+
+void fm_params_done_reading(const fm_params *params, int id) {
+  const param_entry *entry = &params->entries[id];
+  if (entry->lent && entry->lender->memory.rest)
+    entry->lender->memory.rest(entry->lent, entry->count * sizeof *entry->lent);
 }
 
 void fm_params_get_gradient(const fm_params *params, int id, float *out) {
@@ -264,6 +337,7 @@ double fm_params_gradient_norm(const fm_params *params) {
 }
 
 fm_param_blocks fm_params_blocks(fm_params *params) {
+  params_own(params);
   fm_param_blocks blocks = {params->value, params->gradient, {0}, params->total};
   for (int slot = 0; slot < FM_MOMENT_SLOTS; ++slot)
     blocks.moment[slot] = params->moment[slot];
@@ -271,6 +345,7 @@ fm_param_blocks fm_params_blocks(fm_params *params) {
 }
 
 fm_status fm_params_need_gradients(fm_params *params) {
+  params_own(params);
   if (params->gradient)
     return FM_OK;
   params->gradient = params_block(params->reserved);
@@ -304,7 +379,12 @@ uint64_t fm_params_version(const fm_params *params) {
   return params->version;
 }
 
-float *fm_params_value(fm_params *params, int id) {
+const float *fm_params_value(const fm_params *params, int id) {
+  return params_read(params, &params->entries[id]);
+}
+
+float *fm_params_own_value(fm_params *params, int id) {
+  FM_ASSERT(!params->entries[id].lent);
   return params->value + params->entries[id].offset;
 }
 

@@ -56,6 +56,17 @@ FM_MUST_USE fm_status fm_params_initialise(fm_params *params, uint64_t seed);
 // Plain order, `fm_params_elements` floats.
 void fm_params_get(const fm_params *params, int id, float *out);
 void fm_params_set(fm_params *params, int id, const float *values);
+// Values may be lent instead, in plain order, by memory of another that is only read: a mapped
+// file. fm_params_keep gives the memory into the parameters' care, fm_params_lend takes the values
+// of one from the memory given last. Parameters that are trained copy what is lent to them.
+typedef struct fm_param_memory {
+  void *owner;
+  void (*release)(void *owner); // called when nothing of it is read any more
+  // May be NULL; called when a part will hardly be read again, whose pages can go.
+  void (*rest)(const void *part, size_t bytes);
+} fm_param_memory;
+FM_MUST_USE fm_status fm_params_keep(fm_params *params, const fm_param_memory *memory);
+void fm_params_lend(fm_params *params, int id, const float *values);
 void fm_params_get_gradient(const fm_params *params, int id, float *out);
 // Optimiser state, slot 0 or 1 (momentum; second moment), and slot 2 the moving average of the
 // weights; zero where never set.

@@ -35,9 +35,13 @@ void fm_params_each_range(const fm_params *params,
 void fm_params_touch(fm_params *params);
 uint64_t fm_params_version(const fm_params *params);
 
-// Master values and gradient of one parameter, plain order.
-float *fm_params_value(fm_params *params, int id);
+// Master values and gradient of one parameter, plain order. The second writes: only once gradients
+// have been asked for, when no value is lent any more.
+const float *fm_params_value(const fm_params *params, int id);
+float *fm_params_own_value(fm_params *params, int id);
 float *fm_params_gradient(fm_params *params, int id);
+// Says that the values will hardly be read again, a copy being made: lent memory may rest.
+void fm_params_done_reading(const fm_params *params, int id);
 
 // The list of working copies, kept by working.c and freed with the parameters.
 typedef struct fm_working fm_working;

@@ -15,8 +15,7 @@ struct fm_working {
   fm_working *next;
   fm_params *params;
   fm_working_spec spec;
-  void *memory;  // NULL: the master itself serves
-  float *staged; // scaled weights before the reorder; only with a fold
+  void *memory; // NULL: the master itself serves
   fm_primitive reorder;
   _Atomic uint64_t version; // of the parameters it was made from; 0: never
 };
@@ -39,7 +38,6 @@ static bool working_same(const fm_working_spec *a, const fm_working_spec *b) {
 static void working_free(fm_working *working) {
   fm_primitive_release(&working->reorder);
   free(working->memory);
-  free(working->staged);
   free(working);
 }
 
@@ -64,12 +62,6 @@ static fm_status working_prepare(fm_working *working) {
   const size_t bytes = dnnl_memory_desc_get_size(&spec->wanted);
   working->memory = aligned_alloc(64, (bytes + 63) / 64 * 64);
   FM_CHECK_ALLOC(working->memory);
-  memset(working->memory, 0, bytes);
-  if (working_folds(spec)) {
-    const size_t plain = dnnl_memory_desc_get_size(&spec->master);
-    working->staged = aligned_alloc(64, (plain + 63) / 64 * 64);
-    FM_CHECK_ALLOC(working->staged);
-  }
   return fm_primitive_reorder(&working->reorder, &spec->master, &spec->wanted);
 }
 
@@ -133,29 +125,48 @@ static void working_fold_bias(fm_working *working) {
   }
 }
 
+static fm_status working_reorder(fm_working *working, const float *source) {
+  fm_primitive_set(&working->reorder, DNNL_ARG_FROM, (void *)(uintptr_t)source);
+  fm_primitive_set(&working->reorder, DNNL_ARG_TO, working->memory); // zeroes padding, too
+  return fm_primitive_run(&working->reorder);
+}
+
+// The norm's scale on each row of plain weights.
+static void working_scale(const fm_working *working, const float *source, float *out) {
+  const fm_working_spec *spec = &working->spec;
+  const size_t row = fm_params_elements(working->params, spec->weight) / (size_t)spec->channels;
+  const float *gamma = fm_params_value(working->params, spec->fold.gamma);
+  const float *variance = fm_params_value(working->params, spec->fold.variance);
+#pragma omp parallel for schedule(static)
+  for (int c = 0; c < spec->channels; ++c) {
+    const float scale = gamma[c] / sqrtf(variance[c] + spec->fold.eps);
+    for (size_t i = 0; i < row; ++i)
+      out[(size_t)c * row + i] = source[(size_t)c * row + i] * scale;
+  }
+}
+
 static fm_status working_fold_weight(fm_working *working) {
   const fm_working_spec *spec = &working->spec;
-  float *source = fm_params_value(working->params, spec->weight);
+  const float *source = fm_params_value(working->params, spec->weight);
+  fm_status status;
   if (working_folds(spec)) {
-    const size_t row = fm_params_elements(working->params, spec->weight) / (size_t)spec->channels;
-    const float *gamma = fm_params_value(working->params, spec->fold.gamma);
-    const float *variance = fm_params_value(working->params, spec->fold.variance);
-#pragma omp parallel for schedule(static)
-    for (int c = 0; c < spec->channels; ++c) {
-      const float scale = gamma[c] / sqrtf(variance[c] + spec->fold.eps);
-      for (size_t i = 0; i < row; ++i)
-        working->staged[(size_t)c * row + i] = source[(size_t)c * row + i] * scale;
-    }
-    source = working->staged;
+    // Not kept: for detection it is needed once, and in steps malloc finds the same place again.
+    const size_t bytes = dnnl_memory_desc_get_size(&spec->master);
+    float *scaled = aligned_alloc(64, (bytes + 63) / 64 * 64);
+    FM_CHECK_ALLOC(scaled);
+    working_scale(working, source, scaled);
+    status = working_reorder(working, scaled);
+    free(scaled);
+  } else {
+    status = working_reorder(working, source);
   }
-  fm_primitive_set(&working->reorder, DNNL_ARG_FROM, source);
-  fm_primitive_set(&working->reorder, DNNL_ARG_TO, working->memory);
-  return fm_primitive_run(&working->reorder);
+  fm_params_done_reading(working->params, spec->weight);
+  return status;
 }
 
 fm_status fm_working_data(fm_working *working, void **data) {
   if (!working->memory) {
-    *data = fm_params_value(working->params, working->spec.weight);
+    *data = (void *)(uintptr_t)fm_params_value(working->params, working->spec.weight);
     return FM_OK;
   }
   *data = working->memory;

@@ -22,7 +22,8 @@ fm_box_outputs fm_box_head(fm_graph *graph, const fm_value *levels, fm_value roi
   fm_value x = fm_roi_align(graph, levels, rois,
                             &(fm_roi_align_options){.level_count = config->backbone_levels.count,
                                                     .output_size = config->roi_size,
-                                                    .sampling_ratio = FM_MODEL_SAMPLING_RATIO});
+                                                    .sampling_ratio = FM_MODEL_SAMPLING_RATIO,
+                                                    .plain = true});
   x = box_linear(graph, x, stage, "box_head", "fc6",
                  (fm_linear_options){.out_features = config->box_head_features,
                                      .in_height = config->roi_size,

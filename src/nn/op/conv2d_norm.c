@@ -184,15 +184,15 @@ static void norm_update_running(fm_op_context *context, const float *mean, const
                                 double count) {
   const conv2d_options *o = norm_options(context);
   const int *params = context->node->params;
-  float *running_mean = fm_params_value(context->params, params[CONV_MEAN]);
-  float *running_var = fm_params_value(context->params, params[CONV_VARIANCE]);
+  float *running_mean = fm_params_own_value(context->params, params[CONV_MEAN]);
+  float *running_var = fm_params_own_value(context->params, params[CONV_VARIANCE]);
   for (int c = 0; c < o->out_channels; ++c) {
     const double unbiased = count > 1 ? variance[c] * count / (count - 1) : variance[c];
     running_mean[c] += o->momentum * (mean[c] - running_mean[c]);
     running_var[c] += o->momentum * ((float)unbiased - running_var[c]);
   }
   if (params[CONV_TRACKED] >= 0)
-    fm_params_value(context->params, params[CONV_TRACKED])[0] += 1;
+    fm_params_own_value(context->params, params[CONV_TRACKED])[0] += 1;
 }
 
 static size_t norm_padded(const fm_tensor *t) {

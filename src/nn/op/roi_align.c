@@ -1,8 +1,9 @@
 // Multi-scale RoIAlign, torchvision.ops.roi_align with aligned=False (He et al. 2017, section 3): a
 // RoI's rectangle on its level is cut into output_size^2 bins; a bin is the mean of
-// sampling_ratio^2 bilinear samples. y has the first level's layout. A sample is a product of two
-// one-dimensional interpolations, so a RoI needs one short table for each axis. Backward owns dx by
-// (image, channel block) and adds RoI after RoI in row order: no atomics, the same sum every time.
+// sampling_ratio^2 bilinear samples. y has the first level's layout or is plain. A sample is a
+// product of two one-dimensional interpolations, so a RoI needs one short table for each axis.
+// Backward owns dx by (image, channel block) and adds RoI after RoI in row order: no atomics, the
+// same sum every time.
 #include <math.h>
 #include <omp.h>
 #include <string.h>
@@ -15,6 +16,7 @@ enum { ROI_TABLE_MAX = 64, ROI_TILE = 16 };
 
 typedef struct roi_options {
   int levels, output_size, sampling_ratio;
+  bool plain;
 } roi_options;
 
 // One sample's place on one axis; both weights are 0 outside the picture.
@@ -63,7 +65,7 @@ static fm_status roi_prepare(fm_op_context *context) {
     return fm_fail(FM_ERR_UNSUPPORTED, "roi_align: rois have no gradient");
   size_t bins = (size_t)options->output_size * (size_t)options->output_size;
   context->y.dtype = context->precision;
-  context->y.block = context->x[0].block;
+  context->y.block = options->plain ? 1 : context->x[0].block;
   state->threads = omp_get_max_threads();
   state->rois = rois->shape.n;
   for (int i = 0; i < options->levels; i++) {
@@ -339,7 +341,8 @@ extern const fm_op fm_op_roi_align;
 
 fm_value fm_roi_align(fm_graph *graph, const fm_value *levels, fm_value rois,
                       const fm_roi_align_options *options) {
-  roi_options own = {options->level_count, options->output_size, options->sampling_ratio};
+  roi_options own = {options->level_count, options->output_size, options->sampling_ratio,
+                     options->plain};
   own.output_size = own.output_size ? own.output_size : 7;
   own.sampling_ratio = own.sampling_ratio ? own.sampling_ratio : 2;
   fm_value inputs[FM_ROI_LEVELS_MAX + 1] = {0};

@@ -75,6 +75,12 @@ static fm_value roi_case_build_two(fm_graph *graph, const fm_value *inputs) {
       &(fm_roi_align_options){.level_count = 2, .output_size = 3, .sampling_ratio = 2});
 }
 
+static fm_value roi_case_build_plain(fm_graph *graph, const fm_value *inputs) {
+  return fm_roi_align(graph, inputs, inputs[2],
+                      &(fm_roi_align_options){
+                          .level_count = 2, .output_size = 3, .sampling_ratio = 2, .plain = true});
+}
+
 static fm_value roi_case_build_one(fm_graph *graph, const fm_value *inputs) {
   return fm_roi_align(graph, inputs, inputs[1], &(fm_roi_align_options){.level_count = 1});
 }
@@ -123,6 +129,13 @@ const fm_op_case fm_roi_align_cases[] = {
      .input_count = 3,
      .inputs = {{2, 19, 8, 10}, {2, 19, 4, 5}, {9, 7, 1, 1}},
      .build = roi_case_build_two,
+     .reference = roi_case_expect_two,
+     .fill = roi_case_fill_two,
+     .no_gradient = {false, false, true}},
+    {.name = "roi_align into plain order gives the same",
+     .input_count = 3,
+     .inputs = {{2, 19, 8, 10}, {2, 19, 4, 5}, {9, 7, 1, 1}},
+     .build = roi_case_build_plain,
      .reference = roi_case_expect_two,
      .fill = roi_case_fill_two,
      .no_gradient = {false, false, true}},
