@@ -21,6 +21,8 @@ static const fm_cli_option evaluate_options[] = {
     {"--subset", "train|test|valid", "which part (default test, with --fold valid)"},
     {"--fold", "K", "the fold, from 1"},
     {"--measure", "coco|notebook", "notebook: the notebook's own figures besides (default coco)"},
+    {"--bootstrap", "N",
+     "95 % intervals of the figures from N drawings of the pictures (default 0)"},
     {"--out", "DIR", "write metrics.json, predictions.json and pictures there"},
     {"--nms", "F", "overlap above which the weaker of two boxes is dropped (default: the model's)"},
     {"--agnostic-nms", NULL, "boxes of different classes suppress each other too"},
@@ -39,6 +41,7 @@ typedef struct evaluate_job {
   fm_eval_boxes boxes;
   size_t images;
   bool notebook;
+  int bootstrap_rounds;
 } evaluate_job;
 
 static fm_status evaluate_part(const fm_cli *cli, int fold, fm_subset_part *out) {
@@ -133,6 +136,28 @@ static void evaluate_print_notebook(const fm_analysis *analysis) {
   evaluate_print_ious(m->per_iou);
 }
 
+static void evaluate_print_interval(fm_interval interval) {
+  printf("   ");
+  evaluate_print_figure(6, interval.low);
+  printf(" to");
+  evaluate_print_figure(6, interval.high);
+}
+
+static void evaluate_print_bootstrap(const fm_analysis *analysis) {
+  const fm_bootstrap *b = &analysis->bootstrap;
+  printf("\n95 %% of %d drawings of the pictures\n%-*s", b->rounds, FM_CLI_NAME, "mAP@[.50:.95]");
+  evaluate_print_interval(b->mAP);
+  printf("\n%-*s", FM_CLI_NAME, "mAP@.50");
+  evaluate_print_interval(b->mAP50);
+  putchar('\n');
+  for (int k = 0; k < b->class_count; ++k) {
+    fm_cli_print_name(fm_analysis_class_name(analysis, k));
+    evaluate_print_interval(b->class_AP[k]);
+    evaluate_print_interval(b->class_AP50[k]);
+    puts(k == 0 ? "   (AP, AP@.50)" : "");
+  }
+}
+
 static void evaluate_print(const evaluate_job *job, const fm_analysis *analysis) {
   const fm_coco_measure *m = &analysis->coco;
   printf("%zu pictures, %zu faces, %zu detections\n\n", job->images, job->boxes.truth_count,
@@ -162,6 +187,8 @@ static void evaluate_print(const evaluate_job *job, const fm_analysis *analysis)
   if (all->best_f1 >= 0)
     printf("\nlargest F1 at IoU .50: %.4f with detections of a score of %.2f and more\n",
            all->best_f1, all->best_score);
+  if (analysis->bootstrap.rounds > 0)
+    evaluate_print_bootstrap(analysis);
   if (analysis->has_notebook)
     evaluate_print_notebook(analysis);
 }
@@ -189,7 +216,8 @@ static fm_status evaluate_report(const evaluate_job *job) {
   const fm_analysis_options options = {.subset = &job->subset,
                                        .boxes = &job->boxes,
                                        .images = job->images,
-                                       .notebook = job->notebook};
+                                       .notebook = job->notebook,
+                                       .bootstrap_rounds = job->bootstrap_rounds};
   fm_analysis analysis;
   FM_TRY(fm_analysis_make(&analysis, &options));
   char *text = NULL;
@@ -210,7 +238,7 @@ static fm_status evaluate_measure(evaluate_job *job) {
   if (word && strcmp(word, "coco") != 0 && strcmp(word, "notebook") != 0)
     return fm_fail(FM_ERR_ARGUMENT, "--measure %s: coco or notebook", word);
   job->notebook = word && strcmp(word, "notebook") == 0;
-  return FM_OK;
+  return fm_cli_int(job->cli, "--bootstrap", 0, 0, 1000000, &job->bootstrap_rounds);
 }
 
 static fm_status evaluate_job_run(evaluate_job *job) {

@@ -3,6 +3,8 @@
 
 #include <math.h>
 
+enum { ANALYSIS_BOOTSTRAP_SEED = 1 };
+
 fm_status fm_analysis_make(fm_analysis *out, const fm_analysis_options *options) {
   const int classes = fm_dataset_class_count(options->subset->dataset);
   *out = (fm_analysis){.subset = options->subset,
@@ -17,6 +19,9 @@ fm_status fm_analysis_make(fm_analysis *out, const fm_analysis_options *options)
     status = fm_confusion_make(&out->confusion, out->boxes, classes, &out->confusion_options);
   if (status >= 0 && out->has_notebook)
     status = fm_notebook_evaluate(&out->notebook, out->boxes, classes);
+  if (status >= 0 && options->bootstrap_rounds > 0)
+    status = fm_bootstrap_make(&out->bootstrap, out->boxes, options->subset->count, classes,
+                               options->bootstrap_rounds, ANALYSIS_BOOTSTRAP_SEED);
   if (status < 0)
     fm_analysis_release(out);
   return status;
@@ -27,6 +32,7 @@ void fm_analysis_release(fm_analysis *analysis) {
   fm_confidence_release(&analysis->confidence);
   fm_confusion_release(&analysis->confusion);
   fm_notebook_measure_release(&analysis->notebook);
+  fm_bootstrap_release(&analysis->bootstrap);
   *analysis = (fm_analysis){0};
 }
 

@@ -7,6 +7,7 @@
 #include <stddef.h>
 
 #include "base/status.h"
+#include "eval/bootstrap.h"
 #include "eval/boxes.h"
 #include "eval/coco.h"
 #include "eval/confidence.h"
@@ -24,13 +25,15 @@ typedef struct fm_analysis {
   fm_confidence confidence; // at IoU 0.5
   bool has_notebook;
   fm_notebook_measure notebook;
+  fm_bootstrap bootstrap; // of 0 rounds when it was not asked for
 } fm_analysis;
 
 typedef struct fm_analysis_options {
   const fm_eval_subset *subset;
   const fm_eval_boxes *boxes;
   size_t images;
-  bool notebook; // count as the notebook did, too
+  bool notebook;        // count as the notebook did, too
+  int bootstrap_rounds; // 0: no intervals
 } fm_analysis_options;
 
 FM_MUST_USE fm_status fm_analysis_make(fm_analysis *out, const fm_analysis_options *options);

@@ -85,6 +85,23 @@ static json_t *analysis_notebook(const fm_analysis *self) {
                    analysis_per_iou(m->per_iou), "per_class", classes);
 }
 
+static json_t *analysis_interval(fm_interval interval) {
+  return json_pack("[f, f]", interval.low, interval.high);
+}
+
+static json_t *analysis_bootstrap(const fm_analysis *self) {
+  const fm_bootstrap *b = &self->bootstrap;
+  json_t *classes = json_array();
+  for (int k = 0; k < b->class_count; ++k)
+    json_array_append_new(classes,
+                          json_pack("{s:s, s:o, s:o}", "name", fm_analysis_class_name(self, k),
+                                    "AP", analysis_interval(b->class_AP[k]), "AP50",
+                                    analysis_interval(b->class_AP50[k])));
+  return json_pack("{s:i, s:f, s:o, s:o, s:o, s:o}", "rounds", b->rounds, "level", 0.95, "mAP",
+                   analysis_interval(b->mAP), "mAP50", analysis_interval(b->mAP50), "mAP75",
+                   analysis_interval(b->mAP75), "per_class", classes);
+}
+
 static json_t *analysis_fold(const fm_analysis *self, const fm_analysis_fold *fold) {
   const fm_coco_measure *m = fold->coco;
   return json_pack("{s:i, s:s, s:i, s:I, s:f, s:f, s:f, s:o}", "fold", fold->fold, "weights",
@@ -145,6 +162,8 @@ fm_status fm_analysis_format(char **out, const fm_analysis *analysis,
   json_object_set_new(document, "best_score", analysis_best_scores(analysis));
   if (analysis->has_notebook)
     json_object_set_new(document, "notebook", analysis_notebook(analysis));
+  if (analysis->bootstrap.rounds > 0)
+    json_object_set_new(document, "bootstrap", analysis_bootstrap(analysis));
   fm_status status = folds ? analysis_add_folds(analysis, document, folds) : FM_OK;
   if (status >= 0)
     status = analysis_print(out, document);

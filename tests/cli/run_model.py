@@ -109,6 +109,10 @@ def check_evaluate(folder, data):
     check({k: notebook[k] for k in metrics} == metrics and set(notebook) - set(metrics) == {"notebook"},
           "--measure notebook adds its figures and changes no other")
     check("found" in notebook["notebook"]["note"] and len(notebook["notebook"]["per_iou"]) == 10, "and says what they are")
+    sure = json.loads(evaluate("--predictions", out / "predictions.json", "--json", "--bootstrap", 50).stdout)
+    check({k: sure[k] for k in metrics} == metrics and set(sure) - set(metrics) == {"bootstrap"} and
+          sure["bootstrap"]["rounds"] == 50 and sure["bootstrap"]["mAP"][0] <= metrics["mAP"] <= sure["bootstrap"]["mAP"][1],
+          "--bootstrap adds intervals around the figures")
     said = evaluate("--predictions", out / "predictions.json", "--measure", "notebook").stdout.decode()
     check("As the notebook counts" in said and "not comparable" in said, "so does the table")
     check_fails(evaluate("--predictions", out / "predictions.json", "--measure", "voc"), 2, "--measure", "an unknown measure")
