@@ -281,7 +281,7 @@ static fm_status train_draw_run(const train_outcome *outcome) {
   return FM_OK;
 }
 
-static fm_status train_call(const fm_cli *cli, const fm_dataset *dataset, const char *command) {
+static fm_status train_call(const fm_cli *cli, fm_dataset *dataset, const char *command) {
   const char *name = fm_cli_value(cli, "--name"), *runs = fm_cli_value(cli, "--runs");
   const char *assignments[FM_CLI_VALUES_MAX + 1];
   int count = fm_cli_values(cli, "--set", assignments, FM_CLI_VALUES_MAX);

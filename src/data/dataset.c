@@ -419,6 +419,16 @@ const fm_problem *fm_dataset_problems(const fm_dataset *dataset, size_t *count) 
   return dataset->problems.items;
 }
 
+void fm_dataset_move_starts(fm_dataset *dataset, float by) {
+  for (size_t i = 0; i < dataset->count; i++) {
+    for (size_t k = 0; k < dataset->samples[i].object_count; k++) {
+      fm_box *box = &dataset->samples[i].objects[k].box;
+      box->x1 += by;
+      box->y1 += by;
+    }
+  }
+}
+
 bool fm_dataset_annotations_only(const fm_dataset *dataset) {
   return dataset->annotations_only;
 }

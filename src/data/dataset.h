@@ -56,6 +56,10 @@ ptrdiff_t fm_dataset_find(const fm_dataset *dataset,
 int fm_dataset_class_count(const fm_dataset *dataset); // without background
 const char *fm_dataset_class_name(const fm_dataset *dataset, int label); // label 1..class_count
 const fm_problem *fm_dataset_problems(const fm_dataset *dataset, size_t *count);
+// Adds `by` to x1 and y1 of every box. An annotation that names the first and last pixel inside,
+// counted from 1, has its left edge at x1 - 1 and its right edge at x2: mirrored or enlarged as if
+// both were edges, a box comes to lie beside its face.
+void fm_dataset_move_starts(fm_dataset *dataset, float by);
 bool fm_dataset_annotations_only(const fm_dataset *dataset);
 // Decodes every picture, in parallel. One that fails becomes a problem and its sample is dropped;
 // opening looks at headers only. With strict, any problem is FM_ERR_FORMAT.

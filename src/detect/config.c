@@ -50,6 +50,8 @@ const fm_option fm_model_options[] = {
               "epsilon of the frozen norm (torchvision's COCO ResNet weights want 0)"),
     ROW_BOOL("model.same_padding", same_padding, "false",
              "the backbone pads strided convolutions as TensorFlow does, for weights made there"),
+    ROW_BOOL("model.inclusive_boxes", inclusive_boxes, "false",
+             "boxes name the first and last pixel inside, counted from 1, as Pascal VOC does"),
     ROW_FLOATS("model.backbone_levels", backbone_levels, 4, 32, "[4, 8, 16, 32]",
                "strides of the backbone's maps that enter the pyramid"),
     ROW_INT("model.fpn_channels", fpn_channels, 8, 1024, "256", "channels of each pyramid level"),

@@ -24,6 +24,9 @@ typedef enum fm_box_loss { FM_BOX_LOSS_SMOOTH_L1, FM_BOX_LOSS_GIOU } fm_box_loss
 typedef enum fm_class_loss { FM_CLASS_LOSS_CROSS_ENTROPY, FM_CLASS_LOSS_FOCAL } fm_class_loss;
 
 enum { FM_CASCADE_STAGES_MAX = 3 };
+// With inclusive_boxes the detector itself works on edges; who trains it takes this from x1 and y1,
+// who shows its detections adds it.
+#define FM_INCLUSIVE_BEYOND 1.0f
 
 typedef struct fm_model_config {
   int arch; // fm_arch; the words are torchvision's: "fasterrcnn_resnet50_fpn" and so on
@@ -33,6 +36,7 @@ typedef struct fm_model_config {
   int norm;                      // fm_config_norm: frozen|batch
   float frozen_bn_eps;
   bool same_padding;             // as TensorFlow pads convolutions of stride 2 over even sizes
+  bool inclusive_boxes;          // x1 and y1 of the data lie a pixel beyond the edge
   fm_float_list backbone_levels; // strides of the backbone's maps that enter the pyramid, rising
   int fpn_channels, fpn_extra_levels;
   int fpn_conv, rpn_conv; // fm_config_conv: full|separable

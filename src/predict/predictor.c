@@ -1,6 +1,7 @@
 // Opening weights files with their configuration, and the pool of detectors.
 #include "predict/predictor.h"
 
+#include <math.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -321,11 +322,32 @@ static void predictor_mirror_boxes(fm_detections *list, float width) {
   }
 }
 
+// From edges to the pixels that the data names; a box of less than a pixel keeps its sides in
+// order.
+static void predictor_name_pixels(fm_detections *list) {
+  for (size_t i = 0; i < list->count; ++i) {
+    fm_box *box = &list->items[i].box;
+    box->x1 = fminf(box->x1 + FM_INCLUSIVE_BEYOND, box->x2);
+    box->y1 = fminf(box->y1 + FM_INCLUSIVE_BEYOND, box->y2);
+  }
+}
+
+static fm_status predictor_run_input(const fm_predictor *self, const predictor_context *context,
+                                     int number, const fm_input *inputs, fm_detections *out) {
+  const int member = number / self->view_count;
+  FM_TRY(fm_detector_detect(context->detectors[member], &inputs[number], 1, out));
+  if (predictor_views[number % self->view_count].mirrored)
+    predictor_mirror_boxes(out, (float)inputs[number].source_width);
+  if (self->members[member].config.inclusive_boxes)
+    predictor_name_pixels(out);
+  return FM_OK;
+}
+
 static fm_status predictor_run(const fm_predictor *self, const predictor_context *context,
                                const fm_input *inputs, fm_detections *out) {
-  const int views = self->view_count, count = fm_predictor_inputs(self);
+  const int count = fm_predictor_inputs(self);
   if (count == 1)
-    return fm_detector_detect(context->detectors[0], inputs, 1, out);
+    return predictor_run_input(self, context, 0, inputs, out);
   fm_detections lists[FM_PREDICTOR_MEMBERS_MAX * FM_PREDICTOR_VIEWS_MAX] = {0};
   const fm_model_config *first = &self->members[0].config;
   const fm_fuse_options fuse = {.overlap = first->box_nms_thresh,
@@ -334,11 +356,8 @@ static fm_status predictor_run(const fm_predictor *self, const predictor_context
                                 .limit = (size_t)first->box_detections_per_img};
   fm_status status = FM_OK;
   int done = 0;
-  for (; status >= 0 && done < count; ++done) {
-    status = fm_detector_detect(context->detectors[done / views], &inputs[done], 1, &lists[done]);
-    if (predictor_views[done % views].mirrored)
-      predictor_mirror_boxes(&lists[done], (float)inputs[done].source_width);
-  }
+  for (; status >= 0 && done < count; ++done)
+    status = predictor_run_input(self, context, done, inputs, &lists[done]);
   if (status >= 0)
     status = fm_fuse_detections(&fuse, lists, (size_t)done, out);
   for (int i = 0; i < done; ++i)

@@ -339,8 +339,11 @@ fm_status fm_training_run(const fm_training_options *options, fm_training_result
   if (status >= 0) {
     training_warn(self);
     result->folder = strdup(self->run.path);
+    const float beyond = self->run.config.model.inclusive_boxes ? FM_INCLUSIVE_BEYOND : 0;
+    fm_dataset_move_starts(options->dataset, -beyond);
     status =
         result->folder ? training_run_folds(self, result) : fm_fail(FM_ERR_MEMORY, "out of memory");
+    fm_dataset_move_starts(options->dataset, beyond);
     training_summarise(result);
     result->all = self->fold == FM_RUN_FOLD_ALL;
     result->leaking = result->all && self->run.config.train.carry_weights;

@@ -12,10 +12,11 @@
 #include "train/trainer.h"
 
 typedef struct fm_training_options {
-  const fm_dataset *dataset; // everything is lent
-  const char *data;          // the dataset's path, for environment.json
-  const char *command;       // the user's call, likewise; NULL: unknown
-  const char *runs, *name;   // the folder is runs/name
+  // Everything is lent. With model.inclusive_boxes the boxes are edges while the training runs.
+  fm_dataset *dataset;
+  const char *data;        // the dataset's path, for environment.json
+  const char *command;     // the user's call, likewise; NULL: unknown
+  const char *runs, *name; // the folder is runs/name
   bool resume;
   // NULL: left out, which means the stored one on resume, else: defaults, a split made with the
   // default settings, fold 1, random weights.

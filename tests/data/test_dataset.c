@@ -271,6 +271,25 @@ static void samples_are_sorted_by_file_name_and_found_by_name(void **state) {
   support_folder_remove(folder);
 }
 
+static void boxes_that_name_pixels_become_edges_and_back(void **state) {
+  (void)state;
+  char *folder = support_folder_make();
+  write_annotation(folder, "annotations/a.xml", 64, 48,
+                   OBJECT("face", 1, 1, 64, 48) OBJECT("face", 11, 21, 30, 40));
+  write_picture(folder, "images/a.png", 64, 48, 9);
+  fm_dataset *dataset;
+  assert_int_equal(fm_dataset_open(&dataset, folder, NULL), FM_OK);
+  const fm_object *objects = fm_dataset_sample(dataset, 0)->objects;
+  fm_dataset_move_starts(dataset, -1);
+  const fm_box whole = {0, 0, 64, 48}, part = {10, 20, 30, 40}, named = {11, 21, 30, 40};
+  assert_memory_equal(&objects[0].box, &whole, sizeof whole);
+  assert_memory_equal(&objects[1].box, &part, sizeof part);
+  fm_dataset_move_starts(dataset, 1);
+  assert_memory_equal(&objects[1].box, &named, sizeof named);
+  fm_dataset_free(dataset);
+  support_folder_remove(folder);
+}
+
 static void what_is_no_data_set_says_so(void **state) {
   (void)state;
   char *folder = support_folder_make();
@@ -292,6 +311,7 @@ int main(void) {
       cmocka_unit_test(names_that_lead_out_of_the_archive_are_refused),
       cmocka_unit_test(the_kaggle_three_have_fixed_labels_and_others_are_alphabetical),
       cmocka_unit_test(samples_are_sorted_by_file_name_and_found_by_name),
+      cmocka_unit_test(boxes_that_name_pixels_become_edges_and_back),
       cmocka_unit_test(what_is_no_data_set_says_so),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -33,17 +33,18 @@ static fm_image picture(bool mirrored) {
   return image;
 }
 
-static fm_detections detect(float scale, bool mirrored, int views, float score) {
+static fm_detections detect_with(const char *more, float scale, bool mirrored, int views,
+                                 float score) {
   const char *weights = getenv("FACEMASK_TEST_WEIGHTS");
   assert_non_null(weights);
   char sides[2][64];
   snprintf(sides[0], sizeof *sides, "model.min_size=%d", (int)(SHORT * scale));
   snprintf(sides[1], sizeof *sides, "model.max_size=%d", (int)(LONG * scale));
-  const char *const assignments[] = {sides[0], sides[1], "train.precision=fp32"};
+  const char *const assignments[] = {sides[0], sides[1], "train.precision=fp32", more};
   const fm_predictor_options options = {.weights = &weights,
                                         .weights_count = 1,
                                         .assignments = assignments,
-                                        .assignment_count = 3,
+                                        .assignment_count = 4,
                                         .score = score,
                                         .nms = 0.5f,
                                         .views = views};
@@ -59,6 +60,10 @@ static fm_detections detect(float scale, bool mirrored, int views, float score) 
   fm_image_release(&image);
   fm_predictor_free(predictor);
   return out;
+}
+
+static fm_detections detect(float scale, bool mirrored, int views, float score) {
+  return detect_with("model.inclusive_boxes=false", scale, mirrored, views, score);
 }
 
 static bool agree(const fm_detection *a, const fm_detection *b) {
@@ -100,6 +105,22 @@ static void views_are_fused_as_pictures_of_their_own(void **state) {
   }
 }
 
+// The network sees the same; only what its edges are called differs.
+static void inclusive_boxes_start_a_pixel_beyond_the_edge(void **state) {
+  (void)state;
+  fm_detections edges = detect(1, false, 1, SCORE);
+  fm_detections pixels = detect_with("model.inclusive_boxes=true", 1, false, 1, SCORE);
+  assert_true(edges.count > 5);
+  assert_int_equal(pixels.count, edges.count);
+  for (size_t i = 0; i < edges.count; i++) {
+    const fm_box *a = &edges.items[i].box, *b = &pixels.items[i].box;
+    assert_true(fabsf(b->x1 - a->x1 - 1) < 1e-3f && fabsf(b->y1 - a->y1 - 1) < 1e-3f);
+    assert_true(b->x2 == a->x2 && b->y2 == a->y2);
+  }
+  fm_detections_release(&edges);
+  fm_detections_release(&pixels);
+}
+
 static void too_many_views_are_refused(void **state) {
   (void)state;
   const char *weights = getenv("FACEMASK_TEST_WEIGHTS");
@@ -112,6 +133,7 @@ static void too_many_views_are_refused(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(views_are_fused_as_pictures_of_their_own),
+      cmocka_unit_test(inclusive_boxes_start_a_pixel_beyond_the_edge),
       cmocka_unit_test(too_many_views_are_refused),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
