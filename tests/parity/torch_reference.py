@@ -1,7 +1,6 @@
 """What the parity scripts share: torchvision's models, small random data sets in the Kaggle layout, safetensors files, and
 training steps in torch. Runs with Debian's python3-torch and python3-torchvision."""
 
-import contextlib
 import copy
 import json
 import struct
@@ -17,7 +16,7 @@ from torchvision.models.detection.anchor_utils import AnchorGenerator
 from torchvision.models.detection.backbone_utils import _mobilenet_extractor, _resnet_fpn_extractor
 from torchvision.models.mobilenetv3 import mobilenet_v3_large
 from torchvision.models.resnet import resnet50
-from torchvision.ops import boxes as box_ops
+from torchvision.ops import box_iou
 from torchvision.ops.misc import FrozenBatchNorm2d
 
 ARCHS = (
@@ -159,32 +158,26 @@ def to_target(boxes, labels, dtype=torch.float32):
     }
 
 
-@contextlib.contextmanager
-def float_overlaps():
+def float_overlap(boxes, others):
     """Boxes are matched by overlaps in float32, whatever the model computes in. Anchors overlap a box equally by the dozen,
     and which of them are equal to the last bit belongs to the arithmetic of float32."""
-    exact = box_ops.box_iou
-    box_ops.box_iou = lambda one, other: exact(one.float(), other.float())
-    try:
-        yield
-    finally:
-        box_ops.box_iou = exact
+    return box_iou(boxes.float(), others.float())
 
 
 def train(model, batches, lr, momentum, weight_decay, dtype):
     """SGD steps of a copy of the model on lists of make_dataset's items. The four losses of every step, and the state after
     the last in float64."""
     model = copy.deepcopy(model).to(dtype).train()
+    model.rpn.box_similarity = model.roi_heads.box_similarity = float_overlap
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
     optimizer = torch.optim.SGD(trained, lr=lr, momentum=momentum, weight_decay=weight_decay)
     steps = []
-    with float_overlaps():
-        for items in batches:
-            pictures = [to_tensor(pixels, dtype) for _, pixels, _, _ in items]
-            targets = [to_target(boxes, labels, dtype) for _, _, boxes, labels in items]
-            losses = model(pictures, targets)
-            optimizer.zero_grad()
-            sum(losses.values()).backward()
-            optimizer.step()
-            steps.append({name: float(losses[name]) for name in LOSSES})
+    for items in batches:
+        pictures = [to_tensor(pixels, dtype) for _, pixels, _, _ in items]
+        targets = [to_target(boxes, labels, dtype) for _, _, boxes, labels in items]
+        losses = model(pictures, targets)
+        optimizer.zero_grad()
+        sum(losses.values()).backward()
+        optimizer.step()
+        steps.append({name: float(losses[name]) for name in LOSSES})
     return steps, {name: tensor.double() for name, tensor in model.state_dict().items()}
