@@ -4,6 +4,7 @@ model on drawn data and, where ../shared is, on the real annotations with known 
 usage: program.py FACEMASK [SHARED_FOLDER]
 """
 import json
+import os
 import re
 import resource
 import shutil
@@ -45,6 +46,16 @@ def check_words():
     check_fails(run("info", "--threads", "0"), 2, ["--threads"], "no threads")
     check_fails(run("explore", "/nowhere"), 1, ["facemask explore: ", "/nowhere"], "data that is not there")
     check_fails(run("explore", "--", "--json"), 1, ["--json"], "-- ends the options")
+
+
+def check_name():
+    """What ps, top and pkill call it, though it starts itself again. Without wait() a process that ended keeps its name."""
+    environment = {key: value for key, value in os.environ.items() if key not in ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT")}
+    process = subprocess.Popen([FACEMASK, "info"], stdout=subprocess.PIPE, env=environment)
+    process.stdout.read()
+    name = Path(f"/proc/{process.pid}/comm").read_text().strip()
+    process.communicate()
+    check(name == Path(FACEMASK).name[:15], f"the process is called {name}")
 
 
 def check_help():
@@ -153,6 +164,7 @@ def check_goldens(folder):
 
 def main():
     check_words()
+    check_name()
     check_help()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
