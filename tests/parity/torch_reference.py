@@ -164,15 +164,19 @@ def float_overlap(boxes, others):
     return box_iou(boxes.float(), others.float())
 
 
-def train(model, batches, lr, momentum, weight_decay, dtype):
-    """SGD steps of a copy of the model on lists of make_dataset's items. The four losses of every step, and the state after
-    the last in float64."""
+def train(model, batches, optimizer, dtype, kinks=None):
+    """SGD steps of a copy of the model on lists of make_dataset's items; optimizer: its settings. The four losses of every
+    step, and the state after the last in float64. kinks: a kinks.Kinks that watches."""
     model = copy.deepcopy(model).to(dtype).train()
     model.rpn.box_similarity = model.roi_heads.box_similarity = float_overlap
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    optimizer = torch.optim.SGD(trained, lr=lr, momentum=momentum, weight_decay=weight_decay)
+    optimizer = torch.optim.SGD(trained, **optimizer)
+    if kinks:
+        kinks.attach(model)
     steps = []
     for items in batches:
+        if kinks:
+            kinks.next_step()
         pictures = [to_tensor(pixels, dtype) for _, pixels, _, _ in items]
         targets = [to_target(boxes, labels, dtype) for _, _, boxes, labels in items]
         losses = model(pictures, targets)
