@@ -10,6 +10,7 @@
 
 #include "base/progress.h"
 #include "base/utf8.h"
+#include "data/dataset.h"
 #include "nn/library.h"
 #include "train/config.h"
 
@@ -209,4 +210,12 @@ void fm_cli_print_name(const char *name) {
   fputs(shown, stdout);
   for (size_t i = fm_utf8_count(shown); i < FM_CLI_NAME; i++)
     putchar(' ');
+}
+
+void fm_cli_say_problems(const fm_cli *cli, const fm_dataset *dataset) {
+  size_t count;
+  fm_dataset_problems(dataset, &count);
+  if (count > 0)
+    fm_say("%zu problem%s with the data; facemask explore %s lists %s", count,
+           count == 1 ? "" : "s", cli->positional[0], count == 1 ? "it" : "them");
 }

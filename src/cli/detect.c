@@ -93,7 +93,8 @@ static fm_status detect_report(const detect_job *job) {
       FM_TRY(format->write(&job->found, job->folder));
     else if (format && format != &fm_annotation_json)
       FM_TRY(detect_put(job, format, job->folder));
-    fm_say("wrote %zu pictures and detections.json to %s", job->found.count, job->folder);
+    fm_say("wrote %zu picture%s and detections.json to %s", job->found.count,
+           job->found.count == 1 ? "" : "s", job->folder);
   }
   if (job->cli->json)
     FM_TRY(detect_put(job, &fm_annotation_json, NULL));

@@ -50,7 +50,9 @@ static fm_status evaluate_part(const fm_cli *cli, int fold, fm_subset_part *out)
       [FM_SUBSET_TRAIN] = "train", [FM_SUBSET_TEST] = "test", [FM_SUBSET_VALID] = "valid"};
   if (!fm_cli_value(cli, "--split")) {
     *out = FM_SUBSET_ALL;
-    return word || fold ? fm_fail(FM_ERR_ARGUMENT, "--subset and --fold need --split FILE") : FM_OK;
+    return word || fold ? fm_fail(FM_ERR_ARGUMENT, "--subset and --fold need --split FILE, which "
+                                                   "facemask split writes")
+                        : FM_OK;
   }
   *out = fold ? FM_SUBSET_VALID : FM_SUBSET_TEST;
   if (!word)
@@ -84,8 +86,7 @@ static fm_status evaluate_choose(evaluate_job *job) {
 }
 
 static fm_status evaluate_run_model(evaluate_job *job) {
-  if (fm_dataset_annotations_only(job->dataset))
-    return fm_fail(FM_ERR_IO, "%s has annotations but no pictures", job->cli->positional[0]);
+  FM_TRY(fm_dataset_require_pictures(job->dataset));
   double nms;
   FM_TRY(fm_cli_double(job->cli, "--nms", -1, 0, 1, &nms));
   fm_predictor *predictor;
@@ -257,11 +258,7 @@ static fm_status evaluate_run(const fm_cli *cli) {
   };
   evaluate_job job = {.cli = cli};
   FM_TRY(fm_dataset_open(&job.dataset, cli->positional[0], &data));
-  size_t problems;
-  fm_dataset_problems(job.dataset, &problems);
-  if (problems > 0)
-    fm_say("%zu problem%s with the data; facemask explore lists them", problems,
-           problems == 1 ? "" : "s");
+  fm_cli_say_problems(cli, job.dataset);
   const fm_status status = evaluate_job_run(&job);
   fm_eval_boxes_release(&job.boxes);
   fm_eval_subset_release(&job.subset);

@@ -60,10 +60,8 @@ static fm_status samples_run(const fm_cli *cli) {
   fm_status status;
   FM_TRY_OUT(fm_config_load(config, fm_cli_value(cli, "--config"), assignments, count, NULL));
   FM_TRY_OUT(fm_dataset_open(&dataset, cli->positional[0], &data));
-  if (fm_dataset_annotations_only(dataset))
-    status = fm_fail(FM_ERR_IO, "%s has annotations but no pictures", cli->positional[0]);
-  else
-    status = samples_write(cli, config, dataset);
+  FM_TRY_OUT(fm_dataset_require_pictures(dataset));
+  status = samples_write(cli, config, dataset);
 out:
   fm_dataset_free(dataset);
   free(config);

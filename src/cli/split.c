@@ -175,11 +175,7 @@ static fm_status split_make_grouped(fm_split *out, fm_dataset *dataset, fm_split
 
 static fm_status split_dataset(const fm_cli *cli, fm_dataset *dataset,
                                const fm_split_options *options) {
-  size_t problems;
-  fm_dataset_problems(dataset, &problems);
-  if (problems > 0)
-    fm_say("%zu problem%s with the data; facemask explore lists them", problems,
-           problems == 1 ? "" : "s");
+  fm_cli_say_problems(cli, dataset);
   fm_split split;
   if (fm_cli_value(cli, "--group-duplicates"))
     FM_TRY(split_make_grouped(&split, dataset, *options));

@@ -330,11 +330,7 @@ static fm_status train_run(const fm_cli *cli) {
   };
   fm_dataset *dataset;
   FM_TRY(fm_dataset_open(&dataset, cli->positional[0], &data));
-  size_t problems;
-  fm_dataset_problems(dataset, &problems);
-  if (problems > 0)
-    fm_say("%zu problem%s with the data; facemask explore lists them", problems,
-           problems == 1 ? "" : "s");
+  fm_cli_say_problems(cli, dataset);
   char *command = train_format_call(cli);
   fm_status status =
       command ? train_call(cli, dataset, command) : fm_fail(FM_ERR_MEMORY, "out of memory");

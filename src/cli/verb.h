@@ -45,6 +45,9 @@ FM_MUST_USE fm_status fm_cli_int(const fm_cli *cli, const char *option, int init
                                  int maximum, int *out);
 FM_MUST_USE fm_status fm_cli_double(const fm_cli *cli, const char *option, double initial,
                                     double minimum, double maximum, double *out);
+// One line when the data have problems, and where to read of them.
+struct fm_dataset;
+void fm_cli_say_problems(const fm_cli *cli, const struct fm_dataset *dataset);
 // A name from the data in the first column of a table: shortened in its middle, filled up with
 // spaces.
 enum { FM_CLI_NAME = 24 };

@@ -433,6 +433,13 @@ bool fm_dataset_annotations_only(const fm_dataset *dataset) {
   return dataset->annotations_only;
 }
 
+fm_status fm_dataset_require_pictures(const fm_dataset *dataset) {
+  if (!dataset->annotations_only)
+    return FM_OK;
+  return fm_fail(FM_ERR_IO, "%s has annotations but no pictures; --images DIR names their folder",
+                 dataset->path);
+}
+
 fm_status fm_dataset_image(const fm_dataset *dataset, size_t index, fm_image *out) {
   FM_ASSERT(index < dataset->count);
   *out = (fm_image){0};

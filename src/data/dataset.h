@@ -61,6 +61,8 @@ const fm_problem *fm_dataset_problems(const fm_dataset *dataset, size_t *count);
 // both were edges, a box comes to lie beside its face.
 void fm_dataset_move_starts(fm_dataset *dataset, float by);
 bool fm_dataset_annotations_only(const fm_dataset *dataset);
+// FM_ERR_IO, with what to do about it, when there are annotations only.
+FM_MUST_USE fm_status fm_dataset_require_pictures(const fm_dataset *dataset);
 // Decodes every picture, in parallel. One that fails becomes a problem and its sample is dropped;
 // opening looks at headers only. With strict, any problem is FM_ERR_FORMAT.
 FM_MUST_USE fm_status fm_dataset_check_pictures(fm_dataset *dataset);

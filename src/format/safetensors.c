@@ -186,6 +186,11 @@ static fm_status st_read_header(fm_safetensors *file, const char *path) {
   const uint8_t *bytes = file->mapping.data;
   const size_t size = file->mapping.size;
   uint64_t length = 0;
+  // The two layouts of torch.save: a zip archive, and a pickle of a large integer.
+  if (size >= 4 && (memcmp(bytes, "PK\3\4", 4) == 0 || memcmp(bytes, "\x80\x02\x8a\x0a", 4) == 0))
+    return fm_fail(FM_ERR_FORMAT,
+                   "%s: not a safetensors file but PyTorch's; facemask import makes one of it",
+                   path);
   if (size < 8)
     return fm_fail(FM_ERR_FORMAT, "%s: not a safetensors file: %zu bytes", path, size);
   for (int i = 7; i >= 0; --i)

@@ -323,6 +323,11 @@ static fm_status training_run_folds(training *self, fm_training_result *result) 
 }
 
 static void training_warn(const training *self) {
+  if (!self->run.weights && !self->options->resume)
+    fm_say("no --weights: everything begins with random values%s",
+           self->run.config.model.norm == FM_CONFIG_NORM_FROZEN
+               ? ", which learn little with model.norm=frozen; --set model.norm=batch is for that"
+               : "");
   if (self->fold == FM_RUN_FOLD_ALL && self->run.config.train.carry_weights)
     fm_say("train.carry_weights: each fold goes on from the one before, so all but the first are "
            "validated on pictures they were trained on");
@@ -330,8 +335,7 @@ static void training_warn(const training *self) {
 
 fm_status fm_training_run(const fm_training_options *options, fm_training_result *result) {
   *result = (fm_training_result){0};
-  if (fm_dataset_annotations_only(options->dataset))
-    return fm_fail(FM_ERR_IO, "%s has annotations but no pictures", options->data);
+  FM_TRY(fm_dataset_require_pictures(options->dataset));
   training *self = calloc(1, sizeof *self);
   FM_CHECK_ALLOC(self);
   self->options = options;

@@ -130,6 +130,36 @@ def check_broken_data(folder):
     check_fails(run("split", folder / "a", "--folds", 7, "--out", folder / "s.json"), 2, ["7"], "more folds than pictures")
 
 
+def check_next_steps(folder):
+    """A message says what to do next."""
+    alone = folder / "a" / "annotations"
+    check_fails(run("samples", alone, "--out", folder / "none"), 1, ["no pictures", "--images"], "samples without pictures")
+    check_fails(run("train", alone, "--runs", folder / "none"), 1, ["no pictures", "--images"], "train without pictures")
+    check_fails(run("evaluate", folder / "a", "--subset", "test"), 2, ["--split", "facemask split"], "a subset of no split")
+    torch = folder / "model.pth"
+    torch.write_bytes(b"PK\3\4" + bytes(100))
+    check_fails(run("train", folder / "a", "--runs", folder / "none", "--weights", torch), 1, ["model.pth", "facemask import"],
+                "PyTorch's file as weights")
+    done = run("split", folder / "broken", "--folds", 2, "--out", folder / "s.json")
+    check(f"facemask explore {folder / 'broken'} lists them" in done.stderr, f"who lists the problems: {done.stderr.splitlines()[0]!r}")
+
+
+def check_many_classes(folder):
+    """Twenty classes whose names differ at their end alone: tables keep them apart and their lines short."""
+    data = folder / "many"
+    run("synth", "--count", 30, "--seed", 2, "--out", data)
+    names = [f"a_mask_that_is_worn_under_the_nose_or_the_chin_{i:02}" for i in range(20)]
+    for at, path in enumerate(sorted((data / "annotations").iterdir())):
+        for face, old in enumerate(re.findall("<name>(.*?)</name>", path.read_text())):
+            path.write_text(path.read_text().replace(f"<name>{old}</name>", f"<name>{names[(at + 7 * face) % 20]}</name>", 1))
+    (folder / "empty.json").write_text("[]")
+    for words in (("split", data, "--folds", 3, "--out", folder / "s.json"), ("explore", data),
+                  ("evaluate", data, "--predictions", folder / "empty.json")):
+        lines = run(*words).stdout.splitlines()
+        rows = {line.split()[0] for line in lines if line.startswith("a_mask") and len(line) <= 110}
+        check(len(rows) == 20, f"{words[0]}: a short row for each of {len(rows)} classes")
+
+
 def check_unwritable(folder):
     limit = lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (64, 64))
     target = folder / "kept.json"
@@ -171,6 +201,8 @@ def main():
         check_streams(folder)
         check_synth(folder)
         check_broken_data(folder)
+        check_next_steps(folder)
+        check_many_classes(folder)
         check_unwritable(folder)
         if SHARED and (SHARED / "golden").is_dir():
             check_goldens(folder)

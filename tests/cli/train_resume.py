@@ -151,7 +151,9 @@ def more_epochs(bench, reference):
     check("train.epochs: 1 becomes 2" in done.stderr, "more epochs on resume are announced")
     check(bench.result("short") == reference, "and end with the same bytes as a run that was begun with them")
     check("epochs: 2" in (bench.runs / "short" / "config.yaml").read_text(), "config.yaml has them then")
-    bench.run(bench.command("cosine", settings={"train.epochs": 1, "train.schedule": "cosine"}))
+    settings = {"train.epochs": 1, "train.schedule": "cosine", "model.norm": "frozen"}
+    said = bench.run(bench.command("cosine", settings=settings)).stderr
+    check("model.norm=batch" in said, "a frozen norm over random weights is warned of")
     for name, epochs, word in (("short", 1, "only grow"), ("cosine", 2, "cosine")):
         done = subprocess.run(bench.command(name, "--set", f"train.epochs={epochs}", resume=True), capture_output=True, text=True)
         check(done.returncode == 2 and word in done.stderr, f"not where that changes what is done: {done.stderr.strip()[-90:]!r}")
@@ -199,7 +201,8 @@ def main():
         root.mkdir(parents=True, exist_ok=True)
         bench = Bench(str(Path(arguments.program).resolve()), root)
         started = time.monotonic()
-        bench.run(bench.command("plain"))
+        said = bench.run(bench.command("plain")).stderr
+        check("no --weights" in said and "model.norm" not in said, "a start from random weights is announced")
         seconds = time.monotonic() - started
         reference = bench.result("plain")
         print(f"        undisturbed: {seconds:.1f} s, {len(reference[2])} steps, {len(reference[3]) - 1} epochs")
