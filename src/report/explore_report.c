@@ -6,6 +6,7 @@
 
 #include "base/file.h"
 #include "report/explore_charts.h"
+#include "report/explore_pairs.h"
 #include "report/page.h"
 
 enum { EXPLORE_ROWS_SHOWN = 200, EXPLORE_TEXT_BYTES = 512 };
@@ -124,7 +125,7 @@ static void explore_contradictions(fm_page *page, const fm_exploration *explorat
   explore_rest(page, duplicates->contradiction_count);
 }
 
-static void explore_duplicates(fm_page *page, const fm_exploration *exploration) {
+static fm_status explore_duplicates(fm_page *page, const fm_exploration *exploration) {
   const fm_duplicates *duplicates = &exploration->duplicates;
   fm_page_section(page, "Duplicates");
   fm_page_paragraph(
@@ -135,7 +136,7 @@ static void explore_duplicates(fm_page *page, const fm_exploration *exploration)
       duplicates->pair_count, (double)FM_DUPLICATE_GREY_LEVELS, FM_FINGERPRINT_SIDE,
       FM_FINGERPRINT_SIDE, duplicates->same_count);
   if (duplicates->count == 0)
-    return;
+    return FM_OK;
   fm_page_table_start(
       page,
       (fm_page_column[]){
@@ -151,6 +152,7 @@ static void explore_duplicates(fm_page *page, const fm_exploration *exploration)
   fm_page_table_end(page);
   explore_rest(page, duplicates->pair_count);
   explore_contradictions(page, exploration);
+  return fm_explore_pairs_add(page, exploration);
 }
 
 static fm_status explore_fill(fm_page *page, const fm_exploration *exploration) {
@@ -162,7 +164,7 @@ static fm_status explore_fill(fm_page *page, const fm_exploration *exploration) 
   fm_page_section(page, "Images");
   FM_TRY(explore_charts(page, exploration, FM_EXPLORE_IMAGE_SIZES, FM_EXPLORE_IMAGE_SIZES));
   if (!fm_dataset_annotations_only(exploration->dataset))
-    explore_duplicates(page, exploration);
+    FM_TRY(explore_duplicates(page, exploration));
   fm_page_section(page, "Problems and suspicions");
   explore_problems(page, exploration->dataset);
   explore_suspects(page, exploration);

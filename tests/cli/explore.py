@@ -68,6 +68,10 @@ def check_explore(data, folder):
     pairs = [(pair["first"], pair["second"], pair["same"]) for pair in details["duplicates"]]
     check(len(pairs) == 1 and pairs[0][0] == "copy" and pairs[0][2], f"the copied picture is told: {pairs}")
     check(len(details["contradictions"]) == 1, f"the changed label on it is told: {details['contradictions']}")
+    page = (out / "report.html").read_text()
+    page = page[page.index("<main>") : page.index("</main>")]
+    shown = (page.count("data:image/jpeg"), page.count("1 contradictory label (named)</figcaption>"))
+    check(shown == (1, 1), f"the page shows both pictures side by side, with the label: {shown}")
     table = run("explore", data).stdout
     check("1 pair of images the same" in table and "contradictory label" in table, "the table tells of them too")
     check_page(out / "report.html")

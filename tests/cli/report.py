@@ -141,6 +141,9 @@ def of_all(root):
     done = report(run)
     check(done.returncode == 0, f"a run without validation: {done.stderr.strip()[-90:]!r}")
     check(list(points(run, "folds", "average_loss")) == ["fold all train"], "one line")
+    page = holds(run, "facemask evaluate DATA --split", "no validation part")
+    empty = not (run / "graphs" / "folds" / "mAP.png").exists() and '"name":"mAP"' not in page and "dashed: valid" not in page
+    check(empty, "nothing of a validation part, and how to measure the run")
     return run
 
 
