@@ -35,9 +35,9 @@ parity: packages-test ## the comparisons with other implementations in full leng
 	@$(MAKE) --no-print-directory all
 	@$(PYTHON) tools/run_tests.py $(BUILD) --suite parity --setup full
 
-bench: packages-bench ## how fast this machine trains and detects
+bench: packages-bench ## how fast this machine trains and detects beside torchvision, ONNX Runtime and OpenVINO (QUICK=--quick)
 	@$(MAKE) --no-print-directory all
-	@$(BUILD)/facemask bench
+	@$(PYTHON) bench/compare.py $(BUILD) $(QUICK)
 
 asan: packages-test $(ASAN)/build.ninja ## build and run the tests with the address and undefined behaviour sanitizers
 	@ninja -C $(ASAN)

@@ -1,34 +1,34 @@
-"""Times training steps or detections of torchvision's Faster R-CNN on drawn noise, for bench/against_torchvision.py.
+"""Training steps or detections of torchvision's Faster R-CNN on drawn noise; see worker.py for how it is asked.
 
-usage: torchvision_step.py ARCH train|detect --size PX --batch N --steps N --threads N [--norm frozen|batch]
+usage: torchvision_step.py ARCH train|detect WEIGHTS --size PX --batch N --threads N [--setting fp32|bf16|...]
 
-Prints {"ms": the median of a step} as JSON. The model is torchvision's own, with random weights: frozen norm and three trained
-stages unless asked otherwise; pictures of PX x PX pixels that the model does not resize; SGD with momentum. fp32.
+The model is torchvision's own: frozen norm, three trained stages, pictures that it does not resize; SGD with momentum. Settings:
+fp32 as it comes; bf16: autocast; channels_last: convolutions interleaved; both; compiled: torch.compile, where there is one.
 """
 import argparse
-import json
-import statistics
+import contextlib
 import sys
-import time
 from pathlib import Path
 
 import torch
+import worker
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tests" / "parity"))
 import torch_reference as reference  # noqa: E402
 
 BOXES = 5
+SETTINGS = ("fp32", "bf16", "channels_last", "bf16+channels_last", "compiled")
 
 
 def parse():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("arch", choices=reference.ARCHS)
     parser.add_argument("job", choices=("train", "detect"))
+    parser.add_argument("weights")
     parser.add_argument("--size", type=int, required=True)
     parser.add_argument("--batch", type=int, required=True)
-    parser.add_argument("--steps", type=int, required=True)
     parser.add_argument("--threads", type=int, required=True)
-    parser.add_argument("--norm", choices=("frozen", "batch"), default="frozen")
+    parser.add_argument("--setting", choices=SETTINGS, default="fp32")
     return parser.parse_args()
 
 
@@ -38,32 +38,45 @@ def make_target(size):
     return {"boxes": torch.cat([corner, corner + sides], 1), "labels": torch.randint(1, 4, (BOXES,))}
 
 
+def make_model(arguments):
+    model = reference.build(arguments.arch, "frozen", 3, min_size=arguments.size, max_size=arguments.size)
+    model.load_state_dict(reference.read_safetensors(arguments.weights))
+    model.train(arguments.job == "train")
+    if "channels_last" in arguments.setting:
+        model = model.to(memory_format=torch.channels_last)
+    if arguments.setting == "compiled":
+        if not hasattr(torch, "compile"):
+            sys.exit(f"PyTorch {torch.__version__} has no torch.compile")
+        model.backbone = torch.compile(model.backbone)
+    return model
+
+
 def main():
     arguments = parse()
     torch.manual_seed(1)
     torch.set_num_threads(arguments.threads)
-    model = reference.build(arguments.arch, arguments.norm, 3, min_size=arguments.size, max_size=arguments.size)
+    model = make_model(arguments)
     pictures = [torch.rand(3, arguments.size, arguments.size) for _ in range(arguments.batch)]
     targets = [make_target(arguments.size) for _ in pictures]
-    optimizer = torch.optim.SGD([p for p in model.parameters() if p.requires_grad], lr=1e-4, momentum=0.9)
-    model.train(arguments.job == "train")
+    trained = [p for p in model.parameters() if p.requires_grad]
+    # So small a rate that the losses stay what they are.
+    optimizer = torch.optim.SGD(trained, lr=1e-6, momentum=0.9)
+
+    def cast():
+        return torch.autocast("cpu", torch.bfloat16) if "bf16" in arguments.setting else contextlib.nullcontext()
 
     def step():
         if arguments.job == "detect":
-            with torch.inference_mode():
+            with torch.inference_mode(), cast():
                 model(pictures)
             return
-        losses = model(pictures, targets)
+        with cast():
+            losses = model(pictures, targets)
         optimizer.zero_grad()
         sum(losses.values()).backward()
         optimizer.step()
 
-    times = []
-    for _ in range(arguments.steps + 1):
-        started = time.perf_counter()
-        step()
-        times.append(time.perf_counter() - started)
-    print(json.dumps({"ms": 1000 * statistics.median(times[1:]), "torch": torch.__version__}))
+    worker.serve(step, version=torch.__version__)
 
 
 if __name__ == "__main__":

@@ -48,7 +48,7 @@ bool fm_nn_has_bf16(void) {
   return isa == dnnl_cpu_isa_avx512_core_bf16 || isa == dnnl_cpu_isa_avx512_core_amx;
 }
 
-enum { LIBRARY_SIZE = 256, LIBRARY_TRIALS = 8 };
+enum { LIBRARY_SIZE = 256, LIBRARY_TRIALS = 4 };
 
 // A product of two square matrices, on memory of its own.
 typedef struct library_product {

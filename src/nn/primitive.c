@@ -15,6 +15,7 @@ static void primitive_stream_free(void *stream) {
 }
 
 static void primitive_start(void) {
+  dnnl_set_jit_profiling_flags(0); // it would look for a profiler's library in every folder
   FM_ASSERT(dnnl_engine_create(&primitive_engine, dnnl_cpu, 0) == dnnl_success);
   FM_ASSERT(pthread_key_create(&primitive_stream_key, primitive_stream_free) == 0);
 }
