@@ -228,23 +228,30 @@ static size_t detector_head_rows(size_t count) {
   return count > 0 ? (count + step - 1) / step * step : step;
 }
 
+static size_t detector_gradient_bytes(fm_plan *trunk, int level) {
+  const fm_tensor gradient = fm_plan_output_gradient(trunk, level);
+  return (fm_tensor_bytes(&gradient) + 63) / 64 * 64;
+}
+
 // Where a head writes its gradients of the pyramid: the first into the trunk's memory, the others
 // beside it, to be added.
 static fm_status detector_pyramid_gradients(fm_detector *self, fm_plan *trunk, int stage,
                                             void **out) {
-  size_t bytes = 0, starts[FM_MODEL_LEVELS_MAX];
-  for (int i = 0; i < self->model.roi_level_count; i++) {
-    fm_tensor gradient = fm_plan_output_gradient(trunk, i);
-    out[i] = gradient.data;
-    starts[i] = bytes;
-    bytes += (fm_tensor_bytes(&gradient) + 63) / 64 * 64;
+  const int levels = self->model.roi_level_count;
+  size_t bytes = 0;
+  for (int i = 0; i < levels; i++) {
+    out[i] = fm_plan_output_gradient(trunk, i).data;
+    bytes += detector_gradient_bytes(trunk, i);
   }
   if (stage == 0)
     return FM_OK;
   void *memory;
   FM_TRY(fm_scratch_get(&self->pyramid, bytes, 1, &memory));
-  for (int i = 0; i < self->model.roi_level_count; i++)
-    out[i] = (char *)memory + starts[i];
+  char *next = memory;
+  for (int i = 0; i < levels; i++) {
+    out[i] = next;
+    next += detector_gradient_bytes(trunk, i);
+  }
   return FM_OK;
 }
 
