@@ -14,11 +14,11 @@ here that norm stays as one that changes nothing but adds the offset (mean 0, va
 model.norm=frozen, the default: statistics of pictures they are not. The detector's own head is left out.
 """
 import json
-import struct
 import sys
 from pathlib import Path
 
 import numpy as np
+from safetensors_file import write_safetensors
 
 PAIRS, EPSILON = 13, 1e-3
 
@@ -76,18 +76,6 @@ def convert(arrays, prefix="backbone.body."):
     for index in range(1, PAIRS + 1):
         tensors |= depthwise(arrays, index) | folded(arrays, index)
     return {prefix + name: tensor for name, tensor in tensors.items()}
-
-
-def write_safetensors(path, tensors):
-    header, blobs, offset = {}, [], 0
-    for name, array in tensors.items():
-        blob = np.ascontiguousarray(array, "<f4").tobytes()
-        header[name] = {"dtype": "F32", "shape": array.shape, "data_offsets": [offset, offset + len(blob)]}
-        blobs.append(blob)
-        offset += len(blob)
-    text = json.dumps(header).encode()
-    text += b" " * (-len(text) % 8)
-    Path(path).write_bytes(struct.pack("<Q", len(text)) + text + b"".join(blobs))
 
 
 def main():

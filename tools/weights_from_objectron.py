@@ -12,12 +12,12 @@ It holds, from byte 184, a TensorFlow Lite model with weights in half precision 
 weights of ours each norm stays as one that only adds the bias (mean 0, variance 1 - epsilon), for model.norm=frozen. The
 file names its settings: TensorFlow's padding and pixels from -1 to 1. The detector's own head is left out.
 """
-import json
 import struct
 import sys
 from pathlib import Path
 
 import numpy as np
+from safetensors_file import write_safetensors
 
 MODEL_AT, EPSILON = 184, 1e-5
 CONV_2D, DEPTHWISE_CONV_2D, DEQUANTIZE = 3, 4, 6
@@ -131,24 +131,12 @@ def convert(model, prefix="backbone.body."):
     return {prefix + name: tensor for name, tensor in tensors.items()}
 
 
-def write_safetensors(path, tensors, settings):
-    header, blobs, offset = {"__metadata__": {"config": settings}}, [], 0
-    for name, array in tensors.items():
-        blob = np.ascontiguousarray(array, "<f4").tobytes()
-        header[name] = {"dtype": "F32", "shape": array.shape, "data_offsets": [offset, offset + len(blob)]}
-        blobs.append(blob)
-        offset += len(blob)
-    text = json.dumps(header).encode()
-    text += b" " * (-len(text) % 8)
-    Path(path).write_bytes(struct.pack("<Q", len(text)) + text + b"".join(blobs))
-
-
 def main():
     if len(sys.argv) != 3:
         print(__doc__)
         return 2
     tensors = convert(Model(Path(sys.argv[1]).read_bytes()[MODEL_AT:]))
-    write_safetensors(sys.argv[2], tensors, SETTINGS)
+    write_safetensors(sys.argv[2], tensors, {"config": SETTINGS})
     print(f"{sys.argv[2]}: {len(tensors)} tensors")
     return 0
 

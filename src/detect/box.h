@@ -50,6 +50,21 @@ static inline bool fm_box_is_large(fm_box box, float side) {
   return box.x2 - box.x1 >= side && box.y2 - box.y1 >= side;
 }
 
+// The mean of boxes by weight; of none with a weight above 0 it is no number.
+typedef struct fm_box_mean {
+  double sums[4], weight;
+} fm_box_mean;
+static inline void fm_box_mean_add(fm_box_mean *mean, fm_box box, float weight) {
+  const float sides[4] = {box.x1, box.y1, box.x2, box.y2};
+  for (int i = 0; i < 4; i++)
+    mean->sums[i] += (double)weight * (double)sides[i];
+  mean->weight += (double)weight;
+}
+static inline fm_box fm_box_mean_get(const fm_box_mean *mean) {
+  return (fm_box){(float)(mean->sums[0] / mean->weight), (float)(mean->sums[1] / mean->weight),
+                  (float)(mean->sums[2] / mean->weight), (float)(mean->sums[3] / mean->weight)};
+}
+
 // Intersection over union of two boxes with known areas; NaN for two empty ones.
 static inline float fm_box_iou(fm_box a, float area_a, fm_box b, float area_b) {
   float x1 = a.x1 > b.x1 ? a.x1 : b.x1, y1 = a.y1 > b.y1 ? a.y1 : b.y1;

@@ -92,6 +92,11 @@ static detector_sides detector_split(fm_onnx *onnx, fm_onnx_value boxes, int axi
             : (detector_sides){{0}, {0}, {0}, {0}};
 }
 
+static fm_onnx_value detector_area(fm_onnx *onnx, detector_sides s) {
+  return fm_onnx_op2(onnx, "Mul", fm_onnx_op2(onnx, "Sub", s.x2, s.x1),
+                     fm_onnx_op2(onnx, "Sub", s.y2, s.y1));
+}
+
 // One axis of fm_box_decode: the two ends of the new side.
 static void detector_decode_axis(fm_onnx *onnx, fm_onnx_value ends[2], fm_onnx_value shift,
                                  fm_onnx_value growth, const float weights[2]) {
@@ -239,13 +244,6 @@ static fm_onnx_value detector_propose(const detector_exporter *self, const fm_on
   return fm_onnx_op2(onnx, "Gather", fm_onnx_add(onnx, &boxes), best);
 }
 
-static int detector_log2(int stride) {
-  int log = 0;
-  while (stride >> (log + 1))
-    log++;
-  return log;
-}
-
 // Deals out the proposals to the levels by their size; torchvision's LevelMapper. Returns the
 // rows of the proposals in the order of the levels.
 static fm_onnx_value detector_deal_out(const detector_exporter *self, fm_onnx_value proposals,
@@ -253,11 +251,10 @@ static fm_onnx_value detector_deal_out(const detector_exporter *self, fm_onnx_va
   fm_onnx *onnx = self->onnx;
   fm_onnx_node order = {.op = "Concat", .attributes = {INTEGER("axis", 0)}};
   const int count = self->model.roi_level_count;
-  const int lowest = detector_log2(self->model.strides[0]);
-  const int highest = detector_log2(self->model.strides[count - 1]);
+  const int lowest = fm_model_stride_log2(&self->model, 0);
+  const int highest = fm_model_stride_log2(&self->model, count - 1);
   const detector_sides s = detector_split(onnx, proposals, 1);
-  const fm_onnx_value area = fm_onnx_op2(onnx, "Mul", fm_onnx_op2(onnx, "Sub", s.x2, s.x1),
-                                         fm_onnx_op2(onnx, "Sub", s.y2, s.y1));
+  const fm_onnx_value area = detector_area(onnx, s);
   const fm_onnx_value side = fm_onnx_op2(onnx, "Div", fm_onnx_op1(onnx, "Sqrt", area),
                                          fm_onnx_float(onnx, DETECTOR_CANONICAL_SIDE));
   fm_onnx_value level =
@@ -358,11 +355,7 @@ static fm_onnx_value detector_vote(const detector_exporter *self, fm_onnx_value 
                   zero);
   const fm_onnx_value both = fm_onnx_op2(onnx, "Mul", wide, high);
   const fm_onnx_value areas =
-      fm_onnx_op2(onnx, "Add",
-                  fm_onnx_op2(onnx, "Mul", fm_onnx_op2(onnx, "Sub", a.x2, a.x1),
-                              fm_onnx_op2(onnx, "Sub", a.y2, a.y1)),
-                  fm_onnx_op2(onnx, "Mul", fm_onnx_op2(onnx, "Sub", b.x2, b.x1),
-                              fm_onnx_op2(onnx, "Sub", b.y2, b.y1)));
+      fm_onnx_op2(onnx, "Add", detector_area(onnx, a), detector_area(onnx, b));
   const fm_onnx_value overlap =
       fm_onnx_op2(onnx, "Div", both, fm_onnx_op2(onnx, "Sub", areas, both));
   scores = fm_onnx_op2(onnx, "Unsqueeze", scores, last);

@@ -73,22 +73,16 @@ static fm_box roi_vote(const roi_candidates *candidates, uint32_t kept,
                        const fm_roi_thresholds *thresholds) {
   fm_box box = candidates->boxes[kept];
   float area = fm_box_area(box);
-  double sum[4] = {0}, weight = 0;
+  fm_box_mean mean = {{0}, 0};
   for (size_t i = 0; i < candidates->count; i++) {
     fm_box other = candidates->boxes[i];
     if (!thresholds->agnostic && candidates->labels[i] != candidates->labels[kept])
       continue;
     if (i != kept && !(fm_box_iou(box, area, other, fm_box_area(other)) >= thresholds->vote))
       continue;
-    double score = (double)candidates->scores[i];
-    sum[0] += score * (double)other.x1;
-    sum[1] += score * (double)other.y1;
-    sum[2] += score * (double)other.x2;
-    sum[3] += score * (double)other.y2;
-    weight += score;
+    fm_box_mean_add(&mean, other, candidates->scores[i]);
   }
-  return (fm_box){(float)(sum[0] / weight), (float)(sum[1] / weight), (float)(sum[2] / weight),
-                  (float)(sum[3] / weight)};
+  return fm_box_mean_get(&mean);
 }
 
 static fm_status roi_give(const roi_candidates *candidates, size_t kept,

@@ -175,16 +175,9 @@ static int roi_level(fm_box box, int lowest, int highest) {
   return level < (float)highest ? (int)level - lowest : highest - lowest;
 }
 
-static int roi_log2(int stride) {
-  int log = 0;
-  while (stride >> (log + 1))
-    log++;
-  return log;
-}
-
 void fm_roi_heads_rois(const fm_roi_batch *batch, const fm_model *model, size_t rows, float *rois) {
-  int lowest = roi_log2(model->strides[0]);
-  int highest = roi_log2(model->strides[model->roi_level_count - 1]);
+  int lowest = fm_model_stride_log2(model, 0);
+  int highest = fm_model_stride_log2(model, model->roi_level_count - 1);
   for (size_t picture = 0; picture < batch->pictures; picture++) {
     for (size_t row = batch->starts[picture]; row < batch->starts[picture + 1]; row++) {
       fm_box box = batch->boxes[row];

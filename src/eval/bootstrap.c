@@ -3,72 +3,38 @@
 
 #include <math.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "base/random.h"
+#include "eval/pictures.h"
 
 enum { BOOTSTRAP_STREAM = 0x626f6f74, BOOTSTRAP_FIGURES = 3 };
 #define BOOTSTRAP_TAIL 0.025
 
-// The truths and results of each picture, as positions in `boxes`, picture after picture.
-typedef struct bootstrap_index {
-  size_t *truth_starts, *result_starts; // (images + 1)
-  size_t *truths, *results;
-} bootstrap_index;
-
-static void bootstrap_index_release(bootstrap_index *index) {
-  free(index->truth_starts);
-  free(index->result_starts);
-  free(index->truths);
-  free(index->results);
-}
-
-static fm_status bootstrap_check(int64_t image, size_t images) {
-  if (image < 0 || (uint64_t)image >= images)
-    return fm_fail(FM_ERR_ARGUMENT, "picture %lld of %zu", (long long)image, images);
+// The pictures by their number; those without boxes are empty.
+static fm_status bootstrap_index(fm_eval_pictures *pictures, size_t images, fm_eval_picture **out) {
+  *out = calloc(images, sizeof **out);
+  FM_CHECK_ALLOC(*out);
+  fm_eval_picture picture;
+  while (fm_eval_pictures_next(pictures, &picture)) {
+    if (picture.image < 0 || (uint64_t)picture.image >= images)
+      return fm_fail(FM_ERR_ARGUMENT, "picture %lld of %zu", (long long)picture.image, images);
+    (*out)[picture.image] = picture;
+  }
   return FM_OK;
 }
 
-// Counting sort by picture; the order within a picture stays, for it decides between equal scores.
-static fm_status bootstrap_index_make(bootstrap_index *index, const fm_eval_boxes *boxes,
-                                      size_t images) {
-  index->truth_starts = calloc(images + 2, sizeof *index->truth_starts);
-  index->result_starts = calloc(images + 2, sizeof *index->result_starts);
-  index->truths = malloc((boxes->truth_count + 1) * sizeof *index->truths);
-  index->results = malloc((boxes->result_count + 1) * sizeof *index->results);
-  FM_CHECK_ALLOC(index->truth_starts && index->result_starts && index->truths && index->results);
-  for (size_t i = 0; i < boxes->truth_count; ++i) {
-    FM_TRY(bootstrap_check(boxes->truths[i].image, images));
-    ++index->truth_starts[boxes->truths[i].image + 2];
-  }
-  for (size_t i = 0; i < boxes->result_count; ++i) {
-    FM_TRY(bootstrap_check(boxes->results[i].image, images));
-    ++index->result_starts[boxes->results[i].image + 2];
-  }
-  // Shifted by one, so that filling moves each start to where it belongs.
-  for (size_t i = 2; i < images + 2; ++i) {
-    index->truth_starts[i] += index->truth_starts[i - 1];
-    index->result_starts[i] += index->result_starts[i - 1];
-  }
-  for (size_t i = 0; i < boxes->truth_count; ++i)
-    index->truths[index->truth_starts[boxes->truths[i].image + 1]++] = i;
-  for (size_t i = 0; i < boxes->result_count; ++i)
-    index->results[index->result_starts[boxes->results[i].image + 1]++] = i;
-  return FM_OK;
-}
-
-static fm_status bootstrap_draw(fm_eval_boxes *drawn, const fm_eval_boxes *boxes,
-                                const bootstrap_index *index, size_t images, fm_random *random) {
+static fm_status bootstrap_draw(fm_eval_boxes *drawn, const fm_eval_picture *pictures,
+                                size_t images, fm_random *random) {
   drawn->truth_count = drawn->result_count = 0;
   for (size_t i = 0; i < images; ++i) {
-    const size_t image = (size_t)fm_random_below(random, images);
-    for (size_t k = index->truth_starts[image]; k < index->truth_starts[image + 1]; ++k) {
-      fm_coco_truth truth = boxes->truths[index->truths[k]];
+    const fm_eval_picture *picture = &pictures[fm_random_below(random, images)];
+    for (size_t k = 0; k < picture->truth_count; ++k) {
+      fm_coco_truth truth = *picture->truths[k];
       truth.image = (int64_t)i; // drawn twice, it is two pictures
       FM_TRY(fm_eval_boxes_add_truth(drawn, &truth));
     }
-    for (size_t k = index->result_starts[image]; k < index->result_starts[image + 1]; ++k) {
-      fm_coco_result result = boxes->results[index->results[k]];
+    for (size_t k = 0; k < picture->result_count; ++k) {
+      fm_coco_result result = *picture->results[k];
       result.image = (int64_t)i;
       FM_TRY(fm_eval_boxes_add_result(drawn, &result));
     }
@@ -115,8 +81,8 @@ static fm_interval bootstrap_interval(double *values, size_t rounds) {
                        bootstrap_quantile(values + missing, rounds - missing, 1 - BOOTSTRAP_TAIL)};
 }
 
-static fm_status bootstrap_run(fm_bootstrap *out, const fm_eval_boxes *boxes,
-                               const bootstrap_index *index, size_t images, uint64_t seed) {
+static fm_status bootstrap_run(fm_bootstrap *out, const fm_eval_picture *pictures, size_t images,
+                               uint64_t seed) {
   const size_t rounds = (size_t)out->rounds;
   double *values =
       malloc((size_t)(BOOTSTRAP_FIGURES + 2 * out->class_count) * rounds * sizeof *values);
@@ -125,7 +91,7 @@ static fm_status bootstrap_run(fm_bootstrap *out, const fm_eval_boxes *boxes,
   fm_status status = FM_OK;
   for (size_t round = 0; status >= 0 && round < rounds; ++round) {
     fm_random random = fm_random_make(seed, BOOTSTRAP_STREAM, round);
-    status = bootstrap_draw(&drawn, boxes, index, images, &random);
+    status = bootstrap_draw(&drawn, pictures, images, &random);
     if (status >= 0)
       status = bootstrap_round(&drawn, out->class_count, values + round, rounds);
   }
@@ -147,14 +113,21 @@ fm_status fm_bootstrap_make(fm_bootstrap *out, const fm_eval_boxes *boxes, size_
   *out = (fm_bootstrap){.rounds = rounds, .class_count = class_count};
   if (images < 1 || rounds < 1)
     return fm_fail(FM_ERR_ARGUMENT, "%d rounds over %zu pictures", rounds, images);
-  bootstrap_index index = {0};
+  fm_eval_pictures boxes_by_picture;
+  fm_eval_picture *pictures = NULL;
+  fm_status status = fm_eval_pictures_init(&boxes_by_picture, boxes, class_count, -INFINITY);
+  if (status >= 0 && boxes_by_picture.result_count < boxes->result_count)
+    status = fm_fail(FM_ERR_NUMERIC, "a score is not a number");
+  if (status >= 0)
+    status = bootstrap_index(&boxes_by_picture, images, &pictures);
   out->class_AP = calloc((size_t)class_count + 1, sizeof *out->class_AP);
   out->class_AP50 = calloc((size_t)class_count + 1, sizeof *out->class_AP50);
-  fm_status status = out->class_AP && out->class_AP50 ? bootstrap_index_make(&index, boxes, images)
-                                                      : fm_fail(FM_ERR_MEMORY, "out of memory");
+  if (status >= 0 && !(out->class_AP && out->class_AP50))
+    status = fm_fail(FM_ERR_MEMORY, "out of memory");
   if (status >= 0)
-    status = bootstrap_run(out, boxes, &index, images, seed);
-  bootstrap_index_release(&index);
+    status = bootstrap_run(out, pictures, images, seed);
+  free(pictures);
+  fm_eval_pictures_release(&boxes_by_picture);
   if (status < 0)
     fm_bootstrap_release(out);
   return status;

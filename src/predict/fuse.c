@@ -14,15 +14,11 @@ typedef struct fuse_box {
   bool gathered;
 } fuse_box;
 
-static int fuse_order(float a, float b, size_t place_a, size_t place_b) {
-  if (a != b)
-    return a < b ? 1 : -1;
-  return (place_a > place_b) - (place_a < place_b);
-}
-
 static int fuse_compare(const void *a, const void *b) {
   const fuse_box *x = a, *y = b;
-  return fuse_order(x->detection.score, y->detection.score, x->place, y->place);
+  if (x->detection.score != y->detection.score)
+    return x->detection.score < y->detection.score ? 1 : -1;
+  return (x->place > y->place) - (x->place < y->place);
 }
 
 static size_t fuse_gather(fuse_box *boxes, const fm_detections *lists, size_t count) {
@@ -34,23 +30,12 @@ static size_t fuse_gather(fuse_box *boxes, const fm_detections *lists, size_t co
   return used;
 }
 
-typedef struct fuse_mean {
-  double sums[4], weight;
-} fuse_mean;
-
-static void fuse_add(fuse_mean *mean, const fm_detection *d) {
-  const float sides[4] = {d->box.x1, d->box.y1, d->box.x2, d->box.y2};
-  for (int i = 0; i < 4; ++i)
-    mean->sums[i] += (double)d->score * (double)sides[i];
-  mean->weight += (double)d->score;
-}
-
 // The group of boxes[first], the strongest that is in none. seen (lists): lists that took part.
 static fm_detection fuse_group(const fm_fuse_options *options, fuse_box *boxes, size_t count,
                                size_t first, bool *seen, size_t lists) {
   const fm_detection *leader = &boxes[first].detection;
   const float area = fm_box_area(leader->box);
-  fuse_mean mean = {{0}, 0};
+  fm_box_mean mean = {{0}, 0};
   memset(seen, 0, lists * sizeof *seen);
   for (size_t i = first; i < count; ++i) {
     fuse_box *box = &boxes[i];
@@ -62,13 +47,12 @@ static fm_detection fuse_group(const fm_fuse_options *options, fuse_box *boxes, 
       continue;
     box->gathered = true;
     if (!seen[box->list])
-      fuse_add(&mean, d);
+      fm_box_mean_add(&mean, d->box, d->score);
     seen[box->list] = true;
   }
   fm_detection out = *leader;
   if (mean.weight > 0)
-    out.box = (fm_box){(float)(mean.sums[0] / mean.weight), (float)(mean.sums[1] / mean.weight),
-                       (float)(mean.sums[2] / mean.weight), (float)(mean.sums[3] / mean.weight)};
+    out.box = fm_box_mean_get(&mean);
   out.score = (float)(mean.weight / (double)lists);
   return out;
 }

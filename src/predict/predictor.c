@@ -316,9 +316,7 @@ static void predictor_give_back(fm_predictor *self, predictor_context *context) 
 static void predictor_mirror_boxes(fm_detections *list, float width) {
   for (size_t i = 0; i < list->count; ++i) {
     fm_box *box = &list->items[i].box;
-    const float left = width - box->x2;
-    box->x2 = width - box->x1;
-    box->x1 = left;
+    *box = fm_box_mirror(*box, width);
   }
 }
 

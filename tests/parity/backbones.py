@@ -13,9 +13,7 @@ value is at most 6e-2, what eight bits leave after fifty layers of trained weigh
 Of the three sizes the smallest is looked at, with FACEMASK_FULL set all."""
 
 import importlib
-import json
 import os
-import struct
 import subprocess
 import sys
 import tempfile
@@ -42,6 +40,7 @@ except ImportError:
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tools"))
 import weights_from_face_api as face_api  # noqa: E402
 import weights_from_objectron as objectron  # noqa: E402
+from safetensors_file import write_safetensors  # noqa: E402
 
 warnings.filterwarnings("ignore")
 BOUNDS = {"fp32": 1e-4, "bf16": 6e-2}
@@ -231,17 +230,6 @@ class Trunk(nn.Module):
         return state | {f"rpn.head.{k}": v for k, v in self.head.state_dict().items()}
 
 
-def write_safetensors(path, tensors):
-    header, blobs, offset = {}, [], 0
-    for name, tensor in tensors.items():
-        blob = tensor.detach().float().contiguous().numpy().tobytes()
-        header[name] = {"dtype": "F32", "shape": list(tensor.shape), "data_offsets": [offset, offset + len(blob)]}
-        blobs.append(blob)
-        offset += len(blob)
-    text = json.dumps(header).encode()
-    Path(path).write_bytes(struct.pack("<Q", len(text)) + text + b"".join(blobs))
-
-
 def run(program, weights, case, norm, precision, batch):
     levels = len(case["backbone_levels"]) + case["fpn_extra_levels"]
     settings = {k: v for k, v in case.items() if k not in ("backbone", "anchors")}
@@ -280,7 +268,7 @@ def check(program, case, folder):
         expected = {name: value.numpy() for name, value in trunk(batch.double()).items()}
     print(f"  {backbone.weights}")
     weights = Path(folder) / "weights.safetensors"
-    write_safetensors(weights, trunk.state())
+    write_safetensors(weights, {name: tensor.detach().numpy() for name, tensor in trunk.state().items()})
     failed = False
     runs = [("frozen", "fp32"), ("batch", "fp32")]
     if backbone.weights != "random weights":

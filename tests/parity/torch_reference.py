@@ -4,6 +4,7 @@ training steps in torch. Runs with Debian's python3-torch and python3-torchvisio
 import copy
 import json
 import struct
+import sys
 from pathlib import Path
 from xml.sax.saxutils import escape
 
@@ -18,6 +19,9 @@ from torchvision.models.mobilenetv3 import mobilenet_v3_large
 from torchvision.models.resnet import resnet50
 from torchvision.ops import box_iou
 from torchvision.ops.misc import FrozenBatchNorm2d
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tools"))
+import safetensors_file  # noqa: E402
 
 ARCHS = (
     "fasterrcnn_resnet50_fpn",
@@ -52,22 +56,7 @@ _DTYPES = {"F32": numpy.float32, "F64": numpy.float64, "I64": numpy.int64, "F16"
 
 
 def write_safetensors(path, tensors, metadata=None):
-    header, blobs, offset = {}, [], 0
-    if metadata:
-        header["__metadata__"] = metadata
-    for name, tensor in tensors.items():
-        array = tensor.detach().contiguous().numpy()
-        kind = "I64" if array.dtype == numpy.int64 else "F32"
-        blob = array.astype(_DTYPES[kind]).tobytes()
-        header[name] = {"dtype": kind, "shape": list(array.shape), "data_offsets": [offset, offset + len(blob)]}
-        blobs.append(blob)
-        offset += len(blob)
-    text = json.dumps(header).encode()
-    text += b" " * (-len(text) % 8)
-    with open(path, "wb") as file:
-        file.write(struct.pack("<Q", len(text)) + text)
-        for blob in blobs:
-            file.write(blob)
+    safetensors_file.write_safetensors(path, {name: tensor.detach().numpy() for name, tensor in tensors.items()}, metadata)
 
 
 def read_metadata(path):

@@ -165,9 +165,7 @@ static void copy_paste_blend(fm_image *canvas, const copy_paste_patch *patch, in
 
 static void copy_paste_mirror(copy_paste_patch *patch) {
   fm_image_mirror(&patch->image);
-  float width = (float)patch->image.width, x1 = patch->face.x1;
-  patch->face.x1 = width - patch->face.x2;
-  patch->face.x2 = width - x1;
+  patch->face = fm_box_mirror(patch->face, (float)patch->image.width);
 }
 
 // Finds room between the faces; without any the patch is not used. `objects` has room for one more.

@@ -18,9 +18,7 @@ static fm_status horizontal_flip_apply(const void *parameters, fm_augment_contex
   float width = (float)picture->image.width;
   for (size_t i = 0; i < picture->object_count; i++) {
     fm_box *box = &picture->objects[i].box;
-    float x1 = box->x1;
-    box->x1 = width - box->x2;
-    box->x2 = width - x1;
+    *box = fm_box_mirror(*box, width);
   }
   return FM_OK;
 }

@@ -42,6 +42,14 @@ static inline int fm_model_deltas(const fm_model *model, int level) {
   return model->roi_level_count + 2 * level + 1;
 }
 
+// The number of a level as the pyramid's papers count, 2 for stride 4.
+static inline int fm_model_stride_log2(const fm_model *model, int level) {
+  int log = 0;
+  while (model->strides[level] >> (log + 1))
+    log++;
+  return log;
+}
+
 // Adds the parameters of config->arch to params (which the model borrows) and freezes the
 // backbone's stages before the last config->trainable_backbone_layers. class_count is without the
 // background. *out need not be initialised; after a failure it holds nothing.
