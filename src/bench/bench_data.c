@@ -84,6 +84,7 @@ fm_status fm_bench_data_open(fm_bench_data *out, const fm_bench_options *options
 fm_status fm_bench_data_load(fm_bench_data *data, const fm_bench_options *options) {
   const fm_train_config *train = &options->config->train;
   FM_TRY(fm_augment_parse(&data->augment, options->config->augment));
+  fm_config_training_model(options->config, &data->training_model);
   const size_t batch = (size_t)train->batch_size;
   const size_t count = fm_dataset_count(data->dataset) / batch * batch;
   if (count == 0)
@@ -104,7 +105,7 @@ fm_status fm_bench_data_load(fm_bench_data *data, const fm_bench_options *option
                                           .seed = (uint64_t)train->seed,
                                           .threads = train->loader_threads,
                                           .strict = true,
-                                          .maker = fm_feed_maker(&options->config->model)});
+                                          .maker = fm_feed_maker(&data->training_model)});
   free(samples);
   FM_TRY(status);
   return fm_loader_start(data->loader, data->epoch, 0);

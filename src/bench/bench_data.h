@@ -12,6 +12,7 @@ typedef struct fm_bench_data {
   fm_augment *augment;
   fm_loader *loader;
   uint64_t epoch;
+  fm_model_config training_model;
 } fm_bench_data;
 
 FM_MUST_USE fm_status fm_bench_data_open(fm_bench_data *out, const fm_bench_options *options);

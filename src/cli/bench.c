@@ -25,7 +25,7 @@ static const fm_cli_option bench_options[] = {
 enum { BENCH_JOBS = 2 };
 
 static fm_status bench_load_config(const fm_cli *cli, fm_config *config, int *size) {
-  const char *assignments[FM_CLI_VALUES_MAX + 3];
+  const char *assignments[FM_CLI_VALUES_MAX + 5];
   char sides[2][64], precision[64];
   int count = 0;
   FM_TRY(fm_cli_int(cli, "--size", 480, 32, 4096, size));
@@ -34,6 +34,8 @@ static fm_status bench_load_config(const fm_cli *cli, fm_config *config, int *si
     snprintf(sides[1], sizeof sides[1], "model.max_size=%d", *size);
     assignments[count++] = sides[0];
     assignments[count++] = sides[1];
+    assignments[count++] = "train.min_size=0";
+    assignments[count++] = "train.max_size=0";
   }
   count += fm_cli_values(cli, "--set", assignments + count, FM_CLI_VALUES_MAX);
   if (fm_cli_value(cli, "--precision")) {

@@ -15,6 +15,8 @@
 #define CONFIG_DEFAULT_ARCH FM_ARCH_MOBILENET_V3_LARGE_320_FPN
 #define CONFIG_DEFAULT_AUGMENT "[{\"horizontal_flip\": {\"p\": 0.5}}]"
 
+enum { CONFIG_SIDE_MAX = 8192 };
+
 #define TRAIN(field) offsetof(fm_config, train.field)
 #define LOG(field) offsetof(fm_config, log.field)
 
@@ -23,6 +25,10 @@ static const fm_option config_rows[] = {
      "passes over the training part"},
     {"train.batch_size", FM_OPTION_INT, TRAIN(batch_size), 1, 1024, "4", NULL,
      "pictures a step; the last batch of an epoch may be smaller"},
+    {"train.min_size", FM_OPTION_INT, TRAIN(min_size), 0, CONFIG_SIDE_MAX, "0", NULL,
+     "model.min_size while training; 0 for the model's own"},
+    {"train.max_size", FM_OPTION_INT, TRAIN(max_size), 0, CONFIG_SIDE_MAX, "0", NULL,
+     "model.max_size while training; 0 for the model's own"},
     {"train.optimizer", FM_OPTION_ENUM, TRAIN(optimizer), 0, 0, "sgd", "sgd|adam|adamw",
      "rule of the update"},
     {"train.lr", FM_OPTION_FLOAT, TRAIN(lr), 0, 1e30, "0.005", NULL, "learning rate"},
@@ -153,6 +159,11 @@ static fm_status config_read(fm_config *config, const char *file, const char *co
 
 static fm_status config_check(const fm_config *config) {
   FM_TRY(fm_model_config_check(&config->model));
+  fm_model_config training;
+  fm_config_training_model(config, &training);
+  if (training.min_size > training.max_size)
+    return fm_fail(FM_ERR_ARGUMENT, "train.min_size (%d) is greater than train.max_size (%d)",
+                   training.min_size, training.max_size);
   if (config->train.schedule == FM_SCHEDULE_MULTI_STEP && config->train.milestones.count == 0)
     return fm_fail(FM_ERR_ARGUMENT, "train.milestones is empty, schedule multi_step needs some");
   for (int i = 1; i < config->train.milestones.count; i++) {
@@ -207,6 +218,14 @@ fm_status fm_config_write(const fm_config *config, const char *path) {
     return status;
   }
   return fm_atomic_file_commit(&file);
+}
+
+void fm_config_training_model(const fm_config *config, fm_model_config *out) {
+  *out = config->model;
+  if (config->train.min_size > 0)
+    out->min_size = config->train.min_size;
+  if (config->train.max_size > 0)
+    out->max_size = config->train.max_size;
 }
 
 fm_status fm_config_precision(const fm_config *config, fm_dtype *out) {

@@ -21,7 +21,8 @@ typedef enum fm_precision {
 } fm_precision;
 typedef struct fm_train_config {
   int epochs, batch_size;
-  int optimizer; // fm_optimizer_kind
+  int min_size, max_size; // 0: the model's
+  int optimizer;          // fm_optimizer_kind
   float lr, momentum, weight_decay;
   int schedule;             // fm_schedule_kind
   int step_size;            // epochs, schedule step
@@ -77,6 +78,8 @@ FM_MUST_USE fm_status fm_config_compare(const fm_config *stored, const fm_config
 // the log's keys).
 FM_MUST_USE fm_status fm_config_hash(const fm_config *config, uint64_t *out);
 FM_MUST_USE fm_status fm_config_write(const fm_config *config, const char *path);
+// The model as training sees it: with train.min_size and train.max_size where they are given.
+void fm_config_training_model(const fm_config *config, fm_model_config *out);
 // What `auto` means on this processor: bf16 where it has AVX-512 BF16, else fp32. FM_ERR_ARGUMENT
 // for int8.
 FM_MUST_USE fm_status fm_config_precision(const fm_config *config, fm_dtype *out);

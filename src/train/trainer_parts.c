@@ -69,6 +69,7 @@ static fm_status trainer_parts_make_paths(fm_trainer_parts *self) {
 static fm_status trainer_parts_make_loaders(fm_trainer_parts *self) {
   const fm_trainer_options *options = self->options;
   FM_TRY(fm_augment_parse(&self->augment, options->config->augment));
+  fm_config_training_model(options->config, &self->training_model);
   fm_loader_options loading = {
       .dataset = options->dataset,
       .cache = options->cache,
@@ -82,7 +83,7 @@ static fm_status trainer_parts_make_loaders(fm_trainer_parts *self) {
       .seed = (uint64_t)self->config->seed,
       .threads = self->config->loader_threads,
       .strict = options->strict,
-      .maker = fm_feed_maker(&options->config->model),
+      .maker = fm_feed_maker(&self->training_model),
   };
   FM_TRY(fm_loader_new(&self->loader, &loading));
   if (options->valid_count == 0)
@@ -92,6 +93,7 @@ static fm_status trainer_parts_make_loaders(fm_trainer_parts *self) {
   loading.shuffle = false;
   loading.repeat_threshold = 0;
   loading.augment = NULL;
+  loading.maker = fm_feed_maker(&options->config->model);
   return fm_loader_new(&self->valid_loader, &loading);
 }
 

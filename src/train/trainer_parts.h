@@ -14,6 +14,7 @@
 typedef struct fm_trainer_parts {
   const fm_trainer_options *options;
   const fm_train_config *config;
+  fm_model_config training_model; // sizes of training; validation has the model's own
   fm_detector *detector;
   fm_params *params;              // the detector's
   fm_optimizer_options optimizer; // lr is each step's

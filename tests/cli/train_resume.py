@@ -5,7 +5,7 @@
 
 Makes a small data set with `facemask synth`, trains a small model on it undisturbed, then again and again with SIGKILL at
 random moments (every second one while a checkpoint is being written), resumes each, and compares weights and logs. Then
-SIGTERM, settings that differ on resume, more epochs, a finished run, a loss that is not finite, and a disk that is full. The kills are 4, with FACEMASK_FULL set 20."""
+SIGTERM, settings that differ on resume, more epochs, sizes of training and of detection, a finished run, a loss that is not finite, and a disk that is full. The kills are 4, with FACEMASK_FULL set 20."""
 
 import argparse
 import json
@@ -159,6 +159,15 @@ def more_epochs(bench, reference):
         check(done.returncode == 2 and word in done.stderr, f"not where that changes what is done: {done.stderr.strip()[-90:]!r}")
 
 
+def other_sizes(bench, reference):
+    """Training sees its own size: losses of the reference; validation and the weights file have the model's."""
+    settings = {"model.min_size": 64, "model.max_size": 64, "train.min_size": 96, "train.max_size": 96}
+    bench.run(bench.command("sizes", settings=settings))
+    _, _, steps, rows = bench.result("sizes")
+    check(steps == reference[2], "with train.max_size of the model's size, the steps are the same")
+    check(rows != reference[3], "with another model.max_size, the validation is not")
+
+
 def not_finite(bench):
     names = [path.stem for path in (bench.data / "images").iterdir()]
     for name, every in (("wild", 0), ("wilder", 1)):
@@ -212,6 +221,7 @@ def main():
         terminate_run(bench, reference, seconds)
         refusals(bench)
         more_epochs(bench, reference)
+        other_sizes(bench, reference)
         not_finite(bench)
         full_disk(bench, reference)
     print(f"{failures()} failed")

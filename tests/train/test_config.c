@@ -201,6 +201,20 @@ static void a_difference_is_named_and_changes_the_fingerprint(void **state) {
   free(other);
 }
 
+static void training_may_see_pictures_in_sizes_of_its_own(void **state) {
+  (void)state;
+  fm_config config;
+  const char *sizes[] = {"model.min_size=640", "model.max_size=800", "train.max_size=704"};
+  assert_int_equal(fm_config_load(&config, NULL, sizes, 3, NULL), FM_OK);
+  fm_model_config training;
+  fm_config_training_model(&config, &training);
+  assert_int_equal(training.min_size, 640);
+  assert_int_equal(training.max_size, 704);
+  assert_int_equal(config.model.max_size, 800);
+  refuses("train.min_size=100000", "train.min_size");
+  refuses("train.min_size=7000", "train.max_size");
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(defaults_are_those_of_the_documentation),
@@ -208,6 +222,7 @@ int main(void) {
       cmocka_unit_test(the_preset_of_the_architecture_lies_under_the_other_keys),
       cmocka_unit_test(augment_reads_names_maps_and_parameters),
       cmocka_unit_test(mistakes_name_the_key),
+      cmocka_unit_test(training_may_see_pictures_in_sizes_of_its_own),
       cmocka_unit_test(what_is_written_reads_back_equal),
       cmocka_unit_test(a_resumed_run_may_have_more_epochs_where_its_steps_stay_the_same),
       cmocka_unit_test(a_difference_is_named_and_changes_the_fingerprint),
