@@ -41,10 +41,16 @@ typedef struct fm_op_context {
   int dy_part_count;
   fm_tensor dx[FM_NODE_INPUTS_MAX];
   bool wants_dx[FM_NODE_INPUTS_MAX]; // known in prepare
-  bool trains;                       // in prepare: some parameter of the node is trained
-  void *state;                       // state_bytes, zeroed before prepare
-  void *saved;                       // saved_bytes, lives from forward to backward (training plans)
-  void *scratch;                     // max of forward/backward scratch, only during the call
+  // Who makes dy may apply the slope of an activation on its way. An op whose backward begins with
+  // dy act'(y), and reads y for nothing else, says so in prepare: y_act, FM_ACT_NONE otherwise. The
+  // only reader of y finds it as x_act[i] in its own prepare and may take the work over:
+  // slopes_dx[i]. The maker's backward then has dy_has_slope and no y.
+  fm_activation y_act, x_act[FM_NODE_INPUTS_MAX];
+  bool slopes_dx[FM_NODE_INPUTS_MAX], dy_has_slope;
+  bool trains;   // in prepare: some parameter of the node is trained
+  void *state;   // state_bytes, zeroed before prepare
+  void *saved;   // saved_bytes, lives from forward to backward (training plans)
+  void *scratch; // max of forward/backward scratch, only during the call
   size_t saved_bytes, forward_scratch_bytes, backward_scratch_bytes; // set by prepare
   bool reads_x_in_backward[FM_NODE_INPUTS_MAX],
       reads_y_in_backward; // set by prepare; others' memory may be gone by then

@@ -34,6 +34,39 @@ static void plan_mark_gradients(fm_plan *plan) {
   }
 }
 
+// Nothing else reads it, neither a node nor the caller.
+static bool plan_has_one_reader(const fm_graph *graph, int value) {
+  int readers = 0;
+  for (int i = 0; i < graph->output_count; ++i)
+    readers += graph->outputs[i].value == value;
+  for (int n = 0; n < graph->node_count; ++n)
+    for (int i = 0; i < graph->nodes[n].input_count; ++i)
+      readers += graph->nodes[n].inputs[i] == value;
+  return readers == 1;
+}
+
+// Activations of inputs whose slope this node may apply to its dx.
+static void plan_offer_slopes(fm_plan *plan, int n) {
+  const fm_graph *graph = plan->graph;
+  fm_op_context *context = &plan->nodes[n].context;
+  for (int i = 0; i < graph->nodes[n].input_count; ++i) {
+    const int value = graph->nodes[n].inputs[i], maker = graph->values[value].producer;
+    if (maker >= 0 && context->wants_dx[i] && plan_has_one_reader(graph, value))
+      context->x_act[i] = plan->nodes[maker].context.y_act;
+  }
+}
+
+static void plan_take_slopes(fm_plan *plan, int n) {
+  const fm_node *node = &plan->graph->nodes[n];
+  for (int i = 0; i < node->input_count; ++i) {
+    if (!plan->nodes[n].context.slopes_dx[i])
+      continue;
+    const int maker = plan->graph->values[node->inputs[i]].producer;
+    plan->nodes[maker].context.dy_has_slope = true;
+    plan->nodes[maker].context.reads_y_in_backward = false;
+  }
+}
+
 static fm_status plan_prepare_node(fm_plan *plan, int n) {
   const fm_graph *graph = plan->graph;
   const fm_node *node = &graph->nodes[n];
@@ -57,9 +90,11 @@ static fm_status plan_prepare_node(fm_plan *plan, int n) {
   context->state = calloc(1, node->op->state_bytes ? node->op->state_bytes : 1);
   FM_CHECK_ALLOC(context->state);
   planned->prepared = true;
+  plan_offer_slopes(plan, n);
   const fm_status status = node->op->prepare(context);
   if (status < 0)
     return fm_fail_within(status, "%s", node->op->name);
+  plan_take_slopes(plan, n);
   plan->values[node->output].tensor = context->y;
   return FM_OK;
 }

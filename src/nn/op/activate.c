@@ -3,10 +3,11 @@
 //   hard_sigmoid  relu6(x + 3) / 6          hard_swish    x relu6(x + 3) / 6
 // y has x's layout. hard_sigmoid(0) is 0.5, so its padding channels are zeroed again.
 #include <math.h>
+#include <string.h>
 
-#include "base/clones.h"
 #include "nn/chunk.h"
 #include "nn/op.h"
+#include "nn/op/activation.h"
 
 typedef struct activate_options {
   fm_activation act;
@@ -14,12 +15,6 @@ typedef struct activate_options {
 
 static fm_activation activate_kind(const fm_op_context *context) {
   return ((const activate_options *)context->node->options)->act;
-}
-
-// What backward reads: y where it tells enough, else x (a rounded hard_sigmoid of almost 1 looks
-// saturated).
-static bool activate_reads_y(fm_activation act) {
-  return act == FM_ACT_RELU || act == FM_ACT_RELU6;
 }
 
 static fm_status activate_infer(const fm_node *node, const fm_shape *x, fm_shape *y) {
@@ -31,71 +26,10 @@ static fm_status activate_infer(const fm_node *node, const fm_shape *x, fm_shape
 static fm_status activate_prepare(fm_op_context *context) {
   context->y.dtype = context->precision;
   context->y.block = context->x[0].block;
-  bool reads_y = activate_reads_y(activate_kind(context));
+  bool reads_y = fm_activation_tells_slope(activate_kind(context));
   context->reads_y_in_backward = context->wants_dx[0] && reads_y;
   context->reads_x_in_backward[0] = context->wants_dx[0] && !reads_y;
   return FM_OK;
-}
-
-static inline float activate_clamp6(float x) {
-  x = x > 0 ? x : 0;
-  return x < 6 ? x : 6;
-}
-
-FM_KERNEL static void activate_run(fm_activation act, float *y, const float *x, size_t count) {
-  switch (act) {
-  case FM_ACT_NONE:
-    for (size_t i = 0; i < count; i++)
-      y[i] = x[i];
-    break;
-  case FM_ACT_RELU: // written so that NaN stays NaN
-    for (size_t i = 0; i < count; i++)
-      y[i] = x[i] < 0 ? 0 : x[i];
-    break;
-  case FM_ACT_RELU6:
-    for (size_t i = 0; i < count; i++) {
-      float low = x[i] < 0 ? 0 : x[i];
-      y[i] = low > 6 ? 6 : low;
-    }
-    break;
-  case FM_ACT_HARD_SWISH:
-    for (size_t i = 0; i < count; i++)
-      y[i] = x[i] * activate_clamp6(x[i] + 3) / 6;
-    break;
-  case FM_ACT_HARD_SIGMOID:
-    for (size_t i = 0; i < count; i++)
-      y[i] = activate_clamp6(x[i] + 3) / 6;
-    break;
-  }
-}
-
-// `v` is y or x, see activate_reads_y.
-FM_KERNEL static void activate_slope(fm_activation act, float *dx, const float *dy, const float *v,
-                                     size_t count) {
-  switch (act) {
-  case FM_ACT_NONE:
-    for (size_t i = 0; i < count; i++)
-      dx[i] = dy[i];
-    break;
-  case FM_ACT_RELU:
-    for (size_t i = 0; i < count; i++)
-      dx[i] = v[i] > 0 ? dy[i] : 0;
-    break;
-  case FM_ACT_RELU6:
-    for (size_t i = 0; i < count; i++)
-      dx[i] = (v[i] > 0) & (v[i] < 6) ? dy[i] : 0;
-    break;
-  case FM_ACT_HARD_SWISH:
-    for (size_t i = 0; i < count; i++) {
-      float slope = v[i] <= 3 ? v[i] / 3 + 0.5f : 1;
-      dx[i] = v[i] < -3 ? 0 : dy[i] * slope;
-    }
-    break;
-  case FM_ACT_HARD_SIGMOID:
-    for (size_t i = 0; i < count; i++)
-      dx[i] = (v[i] > -3) & (v[i] < 3) ? dy[i] / 6 : 0;
-    break;
-  }
 }
 
 static fm_status activate_forward(fm_op_context *context) {
@@ -107,7 +41,8 @@ static fm_status activate_forward(fm_op_context *context) {
     float in[FM_CHUNK], out[FM_CHUNK];
     size_t count = total - start < FM_CHUNK ? total - start : FM_CHUNK;
     float *target = fm_chunk_target(y, y, start, out);
-    activate_run(act, target, fm_chunk_read(x, y, start, count, in), count);
+    memcpy(target, fm_chunk_read(x, y, start, count, in), count * sizeof *target);
+    fm_activation_apply(act, target, count);
     fm_chunk_write(y, y, start, count, target);
   }
   if (act == FM_ACT_HARD_SIGMOID)
@@ -118,7 +53,7 @@ static fm_status activate_forward(fm_op_context *context) {
 static fm_status activate_backward(fm_op_context *context) {
   const fm_tensor *dy = &context->dy, *dx = &context->dx[0];
   fm_activation act = activate_kind(context);
-  const fm_tensor *known = activate_reads_y(act) ? &context->y : &context->x[0];
+  const fm_tensor *known = fm_activation_tells_slope(act) ? &context->y : &context->x[0];
   if (!dx->data)
     return FM_OK;
   size_t total = fm_tensor_elements(dx);
@@ -127,8 +62,8 @@ static fm_status activate_backward(fm_op_context *context) {
     float in[FM_CHUNK], out[FM_CHUNK], v[FM_CHUNK];
     size_t count = total - start < FM_CHUNK ? total - start : FM_CHUNK;
     float *target = fm_chunk_target(dx, dx, start, out);
-    const float *slope = fm_chunk_read(dy, dx, start, count, in);
-    activate_slope(act, target, slope, fm_chunk_read(known, dx, start, count, v), count);
+    memcpy(target, fm_chunk_read(dy, dx, start, count, in), count * sizeof *target);
+    fm_activation_slope(act, target, fm_chunk_read(known, dx, start, count, v), count);
     fm_chunk_write(dx, dx, start, count, target);
   }
   return FM_OK;

@@ -47,8 +47,9 @@ typedef struct conv2d_state {
   bool batch_norm;          // with batch statistics
   bool keeps_preactivation; // the activation's gradient needs its input (hard-swish)
   bool trains_weight, trains_bias, wants_weight_gradient;
-  bool own_weight_gradient; // by our loops, see depthwise.h
-  fm_depthwise_gradient depthwise;
+  bool own_depthwise;  // backward by our loops, see depthwise.h,
+  bool own_activation; // which apply the activation's slope, too
+  fm_depthwise_backward depthwise;
   size_t weight_elements;
   // offsets into saved: pre-activation or raw output, then mean and 1/std of each channel
   size_t saved_statistics;
@@ -73,8 +74,9 @@ void fm_conv2d_norm_forward(fm_op_context *context, const fm_tensor *z, float *s
 // 2) * padded channels.
 void fm_conv2d_norm_backward(fm_op_context *context, const fm_tensor *z, float *statistics,
                              double *partial, fm_tensor *dpre);
-// dpre = (sum of dy_parts) * act', in the layout of y. preactivation: z, needed for hard-swish only
-// (NULL otherwise), with statistics when it is yet to be normalised.
+// dpre = (sum of dy_parts) * act', in the layout of y, without act' if dy has the slope.
+// preactivation: z, needed for hard-swish only (NULL otherwise), with statistics when it is yet to
+// be normalised.
 void fm_conv2d_mask(const fm_op_context *context, const fm_tensor *preactivation,
                     const float *statistics, fm_tensor *dpre);
 // y = act(z), both of y's layout.

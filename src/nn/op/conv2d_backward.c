@@ -7,6 +7,7 @@
 
 #include "base/clones.h"
 #include "nn/chunk.h"
+#include "nn/op/activation.h"
 #include "nn/op/conv2d.h"
 #include "nn/params_layout.h"
 
@@ -70,6 +71,23 @@ static void backward_geometry_release(backward_geometry *g) {
     dnnl_primitive_attr_destroy(g->attributes);
 }
 
+// The weights dx is made with: folded as forward has them, in the layout wanted.
+static fm_status backward_working(fm_op_context *context, const dnnl_memory_desc_t *wanted) {
+  conv2d_state *state = context->state;
+  const conv2d_options *o = backward_options(context->node);
+  const int *params = context->node->params;
+  fm_working_spec spec = {.weight = params[CONV_WEIGHT],
+                          .bias = -1,
+                          .fold = {-1, -1, -1, -1, 0},
+                          .channels = o->out_channels,
+                          .wanted = *wanted};
+  if (o->norm != FM_NORM_NONE && !state->batch_norm)
+    spec.fold = (fm_fold){params[CONV_GAMMA], params[CONV_BETA], params[CONV_MEAN],
+                          params[CONV_VARIANCE], o->eps};
+  FM_TRY(backward_weight_desc(&spec.master, context, dnnl_f32, dnnl_oihw));
+  return fm_working_get(&state->weight_backward, context->params, &spec);
+}
+
 static fm_status backward_prepare_data(fm_op_context *context, const backward_geometry *g) {
   conv2d_state *state = context->state;
   dnnl_memory_desc_t weight, source;
@@ -87,22 +105,11 @@ static fm_status backward_prepare_data(fm_op_context *context, const backward_ge
   FM_TRY(fm_primitive_add(&state->backward_data, DNNL_ARG_DIFF_SRC, &source));
   FM_TRY(fm_primitive_add(&state->backward_data, DNNL_ARG_WEIGHTS, &wanted));
   FM_TRY(fm_primitive_add(&state->backward_data, DNNL_ARG_DIFF_DST, &g->destination));
-  const conv2d_options *o = backward_options(context->node);
-  const int *params = context->node->params;
-  fm_working_spec spec = {.weight = params[CONV_WEIGHT],
-                          .bias = -1,
-                          .fold = {-1, -1, -1, -1, 0},
-                          .channels = o->out_channels,
-                          .wanted = wanted};
-  if (o->norm != FM_NORM_NONE && !state->batch_norm)
-    spec.fold = (fm_fold){params[CONV_GAMMA], params[CONV_BETA], params[CONV_MEAN],
-                          params[CONV_VARIANCE], o->eps};
-  FM_TRY(backward_weight_desc(&spec.master, context, dnnl_f32, dnnl_oihw));
-  return fm_working_get(&state->weight_backward, context->params, &spec);
+  return backward_working(context, &wanted);
 }
 
-// Depthwise gradients are our own work where the layouts allow.
-static bool backward_prepare_depthwise(fm_op_context *context, size_t *diff_bytes) {
+// The whole backward pass of a depthwise convolution is our own work where the layout allows.
+static bool backward_chooses_depthwise(fm_op_context *context) {
   conv2d_state *state = context->state;
   const conv2d_options *o = backward_options(context->node);
   const fm_depthwise geometry = {.kernel = o->kernel,
@@ -111,17 +118,25 @@ static bool backward_prepare_depthwise(fm_op_context *context, size_t *diff_byte
                                  .padding = o->padding,
                                  .threads = omp_get_max_threads()};
   state->depthwise.geometry = geometry;
-  state->own_weight_gradient = o->groups == context->x[0].shape.c && o->groups == o->out_channels &&
-                               fm_depthwise_knows(&geometry, &state->source, &context->y);
-  *diff_bytes = state->weight_elements * sizeof(float);
-  return state->own_weight_gradient;
+  state->own_depthwise = o->groups == context->x[0].shape.c && o->groups == o->out_channels &&
+                         fm_depthwise_knows(&geometry, &context->x[0], &context->y);
+  state->own_activation =
+      state->own_depthwise && !state->batch_norm && !(o->residual && context->wants_dx[1]);
+  return state->own_depthwise;
+}
+
+static fm_status backward_prepare_depthwise(fm_op_context *context) {
+  if (!context->wants_dx[0])
+    return FM_OK;
+  context->slopes_dx[0] = fm_activation_tells_slope(context->x_act[0]);
+  dnnl_memory_desc_t plain;
+  FM_TRY(backward_weight_desc(&plain, context, dnnl_f32, dnnl_oihw));
+  return backward_working(context, &plain);
 }
 
 static fm_status backward_prepare_weights(fm_op_context *context, const backward_geometry *g,
                                           size_t *diff_bytes) {
   conv2d_state *state = context->state;
-  if (backward_prepare_depthwise(context, diff_bytes))
-    return FM_OK;
   dnnl_memory_desc_t any, plain;
   FM_TRY(backward_weight_desc(&any, context, dnnl_f32, dnnl_format_tag_any));
   FM_TRY(backward_weight_desc(&plain, context, dnnl_f32, dnnl_oihw));
@@ -174,21 +189,27 @@ fm_status fm_conv2d_prepare_backward(fm_op_context *context) {
   state->trains_bias = backward_is_trained(context, CONV_BIAS);
   state->wants_weight_gradient = state->trains_weight || state->trains_bias;
   state->weight_elements = fm_params_elements(context->params, context->node->params[CONV_WEIGHT]);
-  size_t diff_bytes = 0;
-  fm_status status =
-      backward_prepare_primitives(context, fm_conv2d_algorithm(context), &diff_bytes);
-  if (status < 0 && fm_conv2d_algorithm(context) != dnnl_convolution_direct)
-    status = backward_prepare_primitives(context, dnnl_convolution_direct, &diff_bytes);
+  size_t diff_bytes = state->weight_elements * sizeof(float);
+  fm_status status;
+  if (backward_chooses_depthwise(context)) {
+    status = backward_prepare_depthwise(context);
+  } else {
+    status = backward_prepare_primitives(context, fm_conv2d_algorithm(context), &diff_bytes);
+    if (status < 0 && fm_conv2d_algorithm(context) != dnnl_convolution_direct)
+      status = backward_prepare_primitives(context, dnnl_convolution_direct, &diff_bytes);
+  }
   FM_TRY(status);
-  context->reads_x_in_backward[0] = state->wants_weight_gradient;
+  context->reads_x_in_backward[0] = state->wants_weight_gradient || context->slopes_dx[0];
   context->reads_y_in_backward = o->act != FM_ACT_NONE && !state->keeps_preactivation;
+  context->y_act = fm_activation_tells_slope(o->act) ? o->act : FM_ACT_NONE;
   context->reads_x_in_backward[1] = state->batch_norm && o->act == FM_ACT_HARD_SWISH;
   const size_t channels = (size_t)(o->out_channels + 16) * sizeof(float);
   size_t used = 0;
-  state->scratch_source = backward_take(
-      &used,
-      state->reorders_source && state->wants_weight_gradient ? fm_tensor_bytes(&state->source) : 0);
-  state->scratch_dy = backward_take(&used, fm_tensor_bytes(&context->y));
+  const bool reorders =
+      state->reorders_source && state->wants_weight_gradient && !state->own_depthwise;
+  state->scratch_source = backward_take(&used, reorders ? fm_tensor_bytes(&state->source) : 0);
+  state->scratch_dy =
+      backward_take(&used, state->own_activation ? 0 : fm_tensor_bytes(&context->y));
   state->scratch_diff = backward_take(&used, diff_bytes);
   state->scratch_plain = backward_take(
       &used, state->reorders_weight_gradient ? state->weight_elements * sizeof(float) : 0);
@@ -199,9 +220,9 @@ fm_status fm_conv2d_prepare_backward(fm_op_context *context) {
       &used, state->batch_norm ? ((size_t)context->y.shape.n + 2) * padded * sizeof(double) : 0);
   state->scratch_pad_data = backward_take(&used, state->backward_data.scratchpad_bytes);
   state->scratch_pad_weights = backward_take(
-      &used, state->own_weight_gradient
-                 ? fm_depthwise_weight_gradient_scratch(&state->depthwise.geometry, &context->y)
-                 : state->backward_weights.scratchpad_bytes);
+      &used, state->own_depthwise ? fm_depthwise_backward_scratch(&state->depthwise.geometry,
+                                                                  &context->x[0], &context->y)
+                                  : state->backward_weights.scratchpad_bytes);
   context->backward_scratch_bytes = used;
   return FM_OK;
 }
@@ -254,18 +275,6 @@ static fm_status backward_weights(fm_op_context *context, void *dz) {
     fm_primitive_set(&state->source_reorder, DNNL_ARG_TO, source);
     FM_TRY(fm_primitive_run(&state->source_reorder));
   }
-  if (state->own_weight_gradient) {
-    fm_depthwise_gradient *job = &state->depthwise;
-    job->x = state->source;
-    job->x.data = source;
-    job->dy = context->y;
-    job->dy.data = dz;
-    job->dweight = (float *)(void *)(scratch + state->scratch_diff);
-    job->dbias = state->trains_bias ? (float *)(void *)(scratch + state->scratch_diff_bias) : NULL;
-    job->scratch = scratch + state->scratch_pad_weights;
-    fm_depthwise_weight_gradient(job);
-    return backward_add_weights(context);
-  }
   fm_primitive *primitive = &state->backward_weights;
   fm_primitive_set(primitive, DNNL_ARG_SRC, source);
   fm_primitive_set(primitive, DNNL_ARG_DIFF_DST, dz);
@@ -290,9 +299,40 @@ static fm_status backward_data(fm_op_context *context, void *dz) {
   return fm_primitive_run(primitive);
 }
 
+// dz: the gradient of the convolution's output, NULL where it is the loops' work to make it.
+static fm_status backward_depthwise(fm_op_context *context, const fm_tensor *dz) {
+  conv2d_state *state = context->state;
+  const conv2d_options *o = backward_options(context->node);
+  uint8_t *scratch = context->scratch;
+  float *diff = (float *)(void *)(scratch + state->scratch_diff);
+  float *diff_bias = (float *)(void *)(scratch + state->scratch_diff_bias);
+  void *weight = NULL;
+  if (context->wants_dx[0])
+    FM_TRY(fm_working_data(state->weight_backward, &weight));
+  fm_depthwise_backward *job = &state->depthwise;
+  *job = (fm_depthwise_backward){.geometry = job->geometry,
+                                 .x = context->x[0],
+                                 .dx = context->dx[0],
+                                 .x_act = context->slopes_dx[0] ? context->x_act[0] : FM_ACT_NONE,
+                                 .dy_count = dz ? 1 : context->dy_part_count,
+                                 .act = dz || context->dy_has_slope ? FM_ACT_NONE : o->act,
+                                 .known = context->y,
+                                 .weight = weight,
+                                 .dweight = state->wants_weight_gradient ? diff : NULL,
+                                 .dbias = state->trains_bias ? diff_bias : NULL,
+                                 .scratch = scratch + state->scratch_pad_weights};
+  memcpy(job->dy, dz ? dz : context->dy_parts, (size_t)job->dy_count * sizeof *job->dy);
+  if (state->keeps_preactivation)
+    job->known.data = context->saved;
+  fm_depthwise_run_backward(job);
+  return state->wants_weight_gradient ? backward_add_weights(context) : FM_OK;
+}
+
 fm_status fm_conv2d_backward(fm_op_context *context) {
   conv2d_state *state = context->state;
   const conv2d_options *o = backward_options(context->node);
+  if (state->own_activation)
+    return backward_depthwise(context, NULL);
   uint8_t *scratch = context->scratch;
   fm_tensor dz = context->y;
   dz.data = scratch + state->scratch_dy;
@@ -301,8 +341,9 @@ fm_status fm_conv2d_backward(fm_op_context *context) {
   float *statistics = (float *)(void *)((uint8_t *)context->saved + state->saved_statistics);
   const bool hard_swish = o->act == FM_ACT_HARD_SWISH;
   const bool residual = o->residual && context->wants_dx[1];
-  // Without activation and norm the only contribution already is dz.
-  if (o->act == FM_ACT_NONE && context->dy_part_count == 1 && !state->batch_norm)
+  // Without a slope to apply and norm the only contribution already is dz.
+  const bool sloped = o->act == FM_ACT_NONE || context->dy_has_slope;
+  if (sloped && context->dy_part_count == 1 && !state->batch_norm)
     dz.data = context->dy_parts[0].data;
   else
     fm_conv2d_mask(context, hard_swish ? &z : NULL,
@@ -312,6 +353,8 @@ fm_status fm_conv2d_backward(fm_op_context *context) {
   if (state->batch_norm)
     fm_conv2d_norm_backward(context, &z, statistics,
                             (double *)(void *)(scratch + state->scratch_sums), &dz);
+  if (state->own_depthwise)
+    return backward_depthwise(context, &dz);
   if (state->wants_weight_gradient)
     FM_TRY(backward_weights(context, dz.data));
   return context->wants_dx[0] ? backward_data(context, dz.data) : FM_OK;

@@ -141,6 +141,18 @@ static void conv2d_case_expect(const fm_shape *s, const double *const *x,
   CASE(unpadded_depthwise, "a depthwise conv2d that leaves the last pixels out", 1,               \
        ((conv2d_case){16, 3, 2, 0, 0, 1, 16, false, false, FM_NORM_NONE, FM_ACT_NONE}),           \
        {1, 16, 8, 10})                                                                            \
+  CASE(light_depthwise, "a depthwise conv2d of 3 x 3 with frozen norm and ReLU6", 1,              \
+       ((conv2d_case){24, 3, 1, 1, 1, 1, 24, false, false, FM_NORM_FROZEN, FM_ACT_RELU6}),        \
+       {2, 24, 7, 19})                                                                            \
+  CASE(down_depthwise, "a depthwise conv2d of 3 x 3 padded at its end alone, frozen, ReLU6", 1,   \
+       ((conv2d_case){40, 3, 2, 0, 1, 1, 40, false, false, FM_NORM_FROZEN, FM_ACT_RELU6}),        \
+       {2, 40, 10, 14})                                                                           \
+  CASE(swish_depthwise, "a depthwise conv2d of 5 x 5 with frozen norm and hard-swish", 1,         \
+       ((conv2d_case){24, 5, 2, 2, 2, 1, 24, false, false, FM_NORM_FROZEN, FM_ACT_HARD_SWISH}),   \
+       {2, 24, 9, 8})                                                                             \
+  CASE(residual_depthwise, "a depthwise conv2d with residual and ReLU equals the naive loop", 2,  \
+       ((conv2d_case){24, 3, 1, 1, 1, 1, 24, true, true, FM_NORM_NONE, FM_ACT_RELU}),             \
+       {2, 24, 6, 5})                                                                             \
   CASE(groups, "conv2d in four groups equals the naive loop", 1,                                  \
        ((conv2d_case){64, 3, 1, 1, 1, 1, 4, true, false, FM_NORM_NONE, FM_ACT_NONE}),             \
        {1, 64, 6, 5})                                                                             \

@@ -6,6 +6,7 @@
 
 #include "base/clones.h"
 #include "nn/chunk.h"
+#include "nn/op/activation.h"
 #include "nn/op/conv2d.h"
 #include "nn/params_layout.h"
 
@@ -81,52 +82,6 @@ FM_KERNEL static void norm_turn_gradient(float *restrict dx, const float *restri
 FM_KERNEL static void norm_plus(float *restrict y, const float *restrict x, size_t n) {
   for (size_t i = 0; i < n; ++i)
     y[i] += x[i];
-}
-
-FM_KERNEL static void norm_activate(float *y, size_t n, fm_activation act) {
-  switch (act) {
-  case FM_ACT_RELU:
-    for (size_t i = 0; i < n; ++i)
-      y[i] = y[i] < 0 ? 0 : y[i];
-    break;
-  case FM_ACT_RELU6:
-    for (size_t i = 0; i < n; ++i) {
-      const float low = y[i] < 0 ? 0 : y[i];
-      y[i] = low > 6 ? 6 : low;
-    }
-    break;
-  case FM_ACT_HARD_SWISH:
-    for (size_t i = 0; i < n; ++i) {
-      const float low = y[i] + 3 < 0 ? 0 : y[i] + 3;
-      y[i] = y[i] * (low > 6 ? 6 : low) / 6;
-    }
-    break;
-  default:
-    break;
-  }
-}
-
-// `v` is y, for hard-swish the activation's input.
-FM_KERNEL static void norm_mask(float *restrict d, const float *restrict v, size_t n,
-                                fm_activation act) {
-  switch (act) {
-  case FM_ACT_RELU:
-    for (size_t i = 0; i < n; ++i)
-      d[i] = v[i] > 0 ? d[i] : 0;
-    break;
-  case FM_ACT_RELU6:
-    for (size_t i = 0; i < n; ++i)
-      d[i] = (v[i] > 0) & (v[i] < 6) ? d[i] : 0;
-    break;
-  case FM_ACT_HARD_SWISH:
-    for (size_t i = 0; i < n; ++i) {
-      const float slope = v[i] <= 3 ? v[i] / 3 + 0.5f : 1;
-      d[i] = v[i] < -3 ? 0 : d[i] * slope;
-    }
-    break;
-  default:
-    break;
-  }
 }
 
 // Walks one row in pieces that fit the first-level cache.
@@ -256,7 +211,7 @@ void fm_conv2d_norm_forward(fm_op_context *context, const fm_tensor *z, float *s
       const size_t n = norm_piece(&walk, at), start = (size_t)row * walk.row_elements + at;
       float *y = fm_chunk_target(&context->y, &context->y, start, out);
       norm_preactivation(context, z, &affine, (size_t)row, at, n, y);
-      norm_activate(y, n, o->act);
+      fm_activation_apply(o->act, y, n);
       fm_chunk_write(&context->y, &context->y, start, n, y);
     }
   }
@@ -311,7 +266,7 @@ void fm_conv2d_norm_backward(fm_op_context *context, const fm_tensor *z, float *
 void fm_conv2d_mask(const fm_op_context *context, const fm_tensor *preactivation,
                     const float *statistics, fm_tensor *dpre) {
   const fm_tensor *y = &context->y;
-  const fm_activation act = norm_options(context)->act;
+  const fm_activation act = context->dy_has_slope ? FM_ACT_NONE : norm_options(context)->act;
   const norm_walk walk = norm_walk_of(y);
   const int rows = y->shape.n * fm_tensor_blocks(y);
   const size_t padded = norm_padded(y);
@@ -329,12 +284,14 @@ void fm_conv2d_mask(const fm_op_context *context, const fm_tensor *preactivation
       memcpy(d, fm_chunk_read(&context->dy_parts[0], y, start, n, part), n * sizeof *d);
       for (int i = 1; i < context->dy_part_count; ++i)
         norm_plus(d, fm_chunk_read(&context->dy_parts[i], y, start, n, part), n);
-      const float *v = known;
-      if (statistics)
+      const float *v = NULL;
+      if (statistics) {
         norm_preactivation(context, preactivation, &affine, (size_t)row, at, n, known);
-      else
+        v = known;
+      } else if (act != FM_ACT_NONE) {
         v = fm_chunk_read(preactivation ? preactivation : y, y, start, n, known);
-      norm_mask(d, v, n, act);
+      }
+      fm_activation_slope(act, d, v, n);
       fm_chunk_write(dpre, dpre, start, n, d);
     }
   }
@@ -350,7 +307,7 @@ void fm_conv2d_activate(const fm_tensor *y, const fm_tensor *z, fm_activation ac
     const float *source = fm_chunk_read(z, y, start, n, in);
     if (target != source)
       memcpy(target, source, n * sizeof *target);
-    norm_activate(target, n, act);
+    fm_activation_apply(act, target, n);
     fm_chunk_write(y, y, start, n, target);
   }
 }

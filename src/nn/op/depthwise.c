@@ -1,4 +1,4 @@
-// Loops of the depthwise convolution; depthwise.h says what for.
+// Loops of the depthwise convolution's backward pass; depthwise.h says what for.
 #include "nn/op/depthwise.h"
 
 #include <omp.h>
@@ -7,14 +7,26 @@
 
 #include "base/clones.h"
 #include "nn/chunk.h"
+#include "nn/op/activation.h"
 #include "nn/profile.h"
 
-enum { DEPTHWISE_UNROLLED = 5, DEPTHWISE_LANES_MAX = 16 };
+enum {
+  DEPTHWISE_UNROLLED = 5,
+  DEPTHWISE_TILE = 8, // pixels of dx at a time
+  DEPTHWISE_LANES_MAX = 16,
+  DEPTHWISE_KERNEL_MAX = 15
+};
 
-// What the inner loops need to know of a row of output pixels.
+// What the inner loops of dweight need to know of a row of output pixels.
 typedef struct depthwise_row {
   int pixels, kernel, stride, dilation;
 } depthwise_row;
+
+// What a row of dx is made of: lines of dz, each with its row of the turned kernel.
+typedef struct depthwise_taps {
+  int pixels, kernel, dilation, rows;
+  const float *line[DEPTHWISE_KERNEL_MAX], *weight[DEPTHWISE_KERNEL_MAX];
+} depthwise_taps;
 
 #define LANES 8
 #include "nn/op/depthwise_lanes.h"
@@ -23,106 +35,212 @@ typedef struct depthwise_row {
 #include "nn/op/depthwise_lanes.h"
 #undef LANES
 
-// The last rows of one picture's block of channels: unpacked, with the padding of both sides.
-typedef struct depthwise_lines {
-  const fm_depthwise *geometry;
-  const fm_tensor *x;
-  size_t plane; // elements before the block's first pixel
-  float *memory;
-  int rows, pixels; // of the ring, of a line
-  int next;         // first row not yet read
-} depthwise_lines;
+FM_KERNEL static void depthwise_add(float *restrict to, const float *restrict from, size_t count) {
+  for (size_t i = 0; i < count; ++i)
+    to[i] += from[i];
+}
 
 static int depthwise_reach(const fm_depthwise *self) {
   return self->dilation * (self->kernel - 1) + 1;
 }
 
 bool fm_depthwise_knows(const fm_depthwise *self, const fm_tensor *x, const fm_tensor *y) {
-  return (x->block == 8 || x->block == 16) && x->block == y->block && x->shape.c == y->shape.c &&
-         self->padding < depthwise_reach(self);
+  return (y->block == 8 || y->block == 16) && x->shape.c == y->shape.c &&
+         self->padding < depthwise_reach(self) && self->kernel <= DEPTHWISE_KERNEL_MAX;
 }
 
-static int depthwise_line_pixels(const fm_depthwise *self, const fm_tensor *y) {
-  return (y->shape.w - 1) * self->stride + depthwise_reach(self);
+// Each thread's memory: rings of the last lines of x and dz, and rows. A line of dz has `stride` -
+// 1 zeros between its pixels, so that dx is made without asking which taps meet one.
+typedef struct depthwise_sizes {
+  int x_lines, x_pixels, z_lines, z_pixels, z_left; // of a ring, of a line, zeros before dz
+  int row_pixels;                                   // of either tensor
+  size_t elements;
+} depthwise_sizes;
+
+enum { DEPTHWISE_ROWS = 3 }; // dz without zeros between; two to unpack into
+
+static depthwise_sizes depthwise_sizes_of(const fm_depthwise *self, const fm_tensor *x,
+                                          const fm_tensor *dy) {
+  const int reach = depthwise_reach(self), w = x->shape.w, span = (dy->shape.w - 1) * self->stride;
+  depthwise_sizes s = {.x_lines = reach > self->stride ? reach : self->stride,
+                       .z_lines = (reach - 1) / self->stride + 1,
+                       .z_left = reach - 1 - self->padding,
+                       .row_pixels = w > dy->shape.w ? w : dy->shape.w};
+  s.x_pixels = span + reach > self->padding + w ? span + reach : self->padding + w;
+  s.z_pixels = s.z_left + (span + 1 > w + self->padding ? span + 1 : w + self->padding);
+  s.elements = ((size_t)s.x_lines * (size_t)s.x_pixels + (size_t)s.z_lines * (size_t)s.z_pixels +
+                (size_t)DEPTHWISE_ROWS * (size_t)s.row_pixels +
+                (size_t)self->kernel * (size_t)self->kernel) *
+               (size_t)dy->block;
+  return s;
 }
 
-static size_t depthwise_line_elements(const fm_depthwise *self, const fm_tensor *y) {
-  return (size_t)depthwise_line_pixels(self, y) * (size_t)y->block;
+// One picture's block of channels on its way.
+typedef struct depthwise_pass {
+  const fm_depthwise_backward *job;
+  depthwise_sizes sizes;
+  fm_tensor x_layout; // x's shape in dy's blocks
+  size_t lanes, plane;
+  float *x, *z, *row, *part, *known; // in the thread's memory
+  float *weight;                     // turned: [kernel][kernel][lanes]
+  int next_x;                        // first row not yet read
+} depthwise_pass;
+
+static void depthwise_pass_init(depthwise_pass *self, const fm_depthwise_backward *job,
+                                size_t plane, float *memory) {
+  const depthwise_sizes sizes = depthwise_sizes_of(&job->geometry, &job->x, &job->dy[0]);
+  const size_t lanes = (size_t)job->dy[0].block, row = (size_t)sizes.row_pixels * lanes;
+  *self = (depthwise_pass){
+      .job = job, .sizes = sizes, .x_layout = job->x, .lanes = lanes, .plane = plane, .x = memory};
+  self->x_layout.block = job->dy[0].block;
+  self->z = self->x + (size_t)(sizes.x_lines * sizes.x_pixels) * lanes;
+  self->row = self->z + (size_t)(sizes.z_lines * sizes.z_pixels) * lanes;
+  self->part = self->row + row;
+  self->known = self->part + row;
+  self->weight = self->known + row;
+  memset(self->x, 0, (size_t)(self->row - self->x) * sizeof *memory); // the padding stays so
 }
 
-static float *depthwise_line(const depthwise_lines *lines, int row) {
-  return lines->memory +
-         (size_t)(row % lines->rows) * (size_t)lines->pixels * (size_t)lines->x->block;
+static float *depthwise_x_line(const depthwise_pass *self, int ih) {
+  return self->x + (size_t)(ih % self->sizes.x_lines * self->sizes.x_pixels) * self->lanes;
 }
 
-static void depthwise_unpack(const fm_tensor *t, size_t start, size_t count, float *to) {
-  if (t->dtype == FM_F32)
-    memcpy(to, (const float *)t->data + start, count * sizeof *to);
-  else
-    fm_bf16_unpack(to, (const uint16_t *)t->data + start, count);
+static float *depthwise_z_line(const depthwise_pass *self, int oh) {
+  return self->z + (size_t)(oh % self->sizes.z_lines * self->sizes.z_pixels) * self->lanes;
 }
 
-// Reads the rows up to `last` that are not in the ring yet.
-static void depthwise_read_rows(depthwise_lines *lines, int last) {
-  const fm_tensor *x = lines->x;
-  const int left = lines->geometry->padding;
-  const size_t lanes = (size_t)x->block;
-  int count = lines->pixels - left; // of the picture's own pixels
-  count = count < x->shape.w ? count : x->shape.w;
-  for (; lines->next <= last; ++lines->next) {
-    float *line = depthwise_line(lines, lines->next);
-    memset(line, 0, (size_t)left * lanes * sizeof *line);
-    depthwise_unpack(x, lines->plane + (size_t)lines->next * (size_t)x->shape.w * lanes,
-                     (size_t)count * lanes, line + (size_t)left * lanes);
-    memset(line + (size_t)(left + count) * lanes, 0,
-           (size_t)(lines->pixels - left - count) * lanes * sizeof *line);
+// x's row without the padding.
+static float *depthwise_x_row(const depthwise_pass *self, int ih) {
+  return depthwise_x_line(self, ih) + (size_t)self->job->geometry.padding * self->lanes;
+}
+
+static size_t depthwise_row_start(const depthwise_pass *self, const fm_tensor *t, int row) {
+  return (self->plane * (size_t)t->shape.h + (size_t)row) * (size_t)t->shape.w * self->lanes;
+}
+
+// Reads the rows of x up to `last` that are not in the ring yet.
+static void depthwise_read_x(depthwise_pass *self, int last) {
+  const fm_tensor *x = &self->job->x;
+  const size_t count = (size_t)x->shape.w * self->lanes;
+  last = last < x->shape.h ? last : x->shape.h - 1;
+  for (; self->next_x <= last; ++self->next_x) {
+    float *row = depthwise_x_row(self, self->next_x);
+    const size_t start = depthwise_row_start(self, &self->x_layout, self->next_x);
+    const float *from = fm_chunk_read(x, &self->x_layout, start, count, row);
+    if (from != row)
+      memcpy(row, from, count * sizeof *row);
   }
 }
 
-// One picture's block of channels: sum[kernel * kernel + 1][lanes], the last one that of dy.
-static void depthwise_correlate(const fm_depthwise *self, depthwise_lines *lines,
-                                const fm_tensor *dy, size_t dy_plane, float *sum) {
-  const size_t lanes = (size_t)dy->block, row_elements = (size_t)dy->shape.w * lanes;
-  const depthwise_row row = {dy->shape.w, self->kernel, self->stride, self->dilation};
-  const depthwise_row one = {dy->shape.w, 1, 0, 0};
-  float *unpacked = lines->memory + (size_t)(lines->rows * lines->pixels) * lanes;
+// Makes row oh of dz: into the ring for dx, and as it is for dweight.
+static const float *depthwise_read_dz(depthwise_pass *self, int oh) {
+  const fm_depthwise_backward *job = self->job;
+  const fm_tensor *layout = &job->dy[0];
+  const int stride = job->geometry.stride;
+  const size_t count = (size_t)layout->shape.w * self->lanes;
+  const size_t start = depthwise_row_start(self, layout, oh);
+  float *inside = depthwise_z_line(self, oh) + (size_t)self->sizes.z_left * self->lanes;
+  float *row = stride == 1 ? inside : self->row;
+  const float *from = fm_chunk_read(layout, layout, start, count, row);
+  if (from != row)
+    memcpy(row, from, count * sizeof *row);
+  for (int i = 1; i < job->dy_count; ++i)
+    depthwise_add(row, fm_chunk_read(&job->dy[i], layout, start, count, self->part), count);
+  if (job->act != FM_ACT_NONE)
+    fm_activation_slope(job->act, row,
+                        fm_chunk_read(&job->known, layout, start, count, self->known), count);
+  if (stride > 1 && job->dx.data)
+    for (size_t ow = 0; ow < (size_t)layout->shape.w; ++ow)
+      memcpy(inside + ow * (size_t)stride * self->lanes, row + ow * self->lanes,
+             self->lanes * sizeof *row);
+  return row;
+}
+
+// sum[kernel * kernel + 1][lanes] += what row oh gives; the last one is the sum of dz.
+static void depthwise_correlate(depthwise_pass *self, int oh, const float *dz, float *sum) {
+  const fm_depthwise_backward *job = self->job;
+  const fm_depthwise *g = &job->geometry;
+  const int pixels = job->dy[0].shape.w, top = oh * g->stride - g->padding;
+  const depthwise_row row = {pixels, g->kernel, g->stride, g->dilation}, one = {pixels, 1, 0, 0};
   static const float ones[DEPTHWISE_LANES_MAX] = {1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1};
   void (*correlate)(float *, const float *, const float *, const depthwise_row *) =
-      lanes == 8 ? correlate_row_8 : correlate_row_16;
-  const size_t taps = (size_t)self->kernel * (size_t)self->kernel;
-  memset(sum, 0, (taps + 1) * lanes * sizeof *sum);
-  for (int oh = 0; oh < dy->shape.h; ++oh) {
-    const size_t start = dy_plane + (size_t)oh * row_elements;
-    const float *d = unpacked;
-    if (dy->dtype == FM_F32)
-      d = (const float *)dy->data + start;
-    else
-      depthwise_unpack(dy, start, row_elements, unpacked);
-    const int top = oh * self->stride - self->padding;
-    const int last = top + depthwise_reach(self) - 1;
-    depthwise_read_rows(lines, last < lines->x->shape.h ? last : lines->x->shape.h - 1);
-    for (int kh = 0; kh < self->kernel; ++kh) {
-      const int ih = top + kh * self->dilation;
-      if (ih >= 0 && ih < lines->x->shape.h)
-        correlate(sum + (size_t)(kh * self->kernel) * lanes, depthwise_line(lines, ih), d, &row);
-    }
-    correlate(sum + taps * lanes, ones, d, &one);
+      self->lanes == 8 ? correlate_row_8 : correlate_row_16;
+  for (int kh = 0; kh < g->kernel; ++kh) {
+    const int ih = top + kh * g->dilation;
+    if (ih >= 0 && ih < job->x.shape.h)
+      correlate(sum + (size_t)(kh * g->kernel) * self->lanes, depthwise_x_line(self, ih), dz, &row);
   }
+  if (job->dbias)
+    correlate(sum + (size_t)(g->kernel * g->kernel) * self->lanes, ones, dz, &one);
 }
 
-// Scratch: the sums of each picture and block, then each thread's lines.
+static void depthwise_write_dx(depthwise_pass *self, int ih) {
+  const fm_depthwise_backward *job = self->job;
+  const fm_depthwise *g = &job->geometry;
+  depthwise_taps taps = {job->x.shape.w, g->kernel, g->dilation, 0, {NULL}, {NULL}};
+  for (int kh = 0; kh < g->kernel; ++kh) {
+    const int at = ih + g->padding - kh * g->dilation;
+    if (at < 0 || at % g->stride || at / g->stride >= job->dy[0].shape.h)
+      continue;
+    taps.line[taps.rows] = depthwise_z_line(self, at / g->stride);
+    taps.weight[taps.rows++] = self->weight + (size_t)(kh * g->kernel) * self->lanes;
+  }
+  const size_t count = (size_t)taps.pixels * self->lanes;
+  const size_t start = depthwise_row_start(self, &self->x_layout, ih);
+  float *out = fm_chunk_target(&job->dx, &self->x_layout, start, self->part);
+  (self->lanes == 8 ? gather_row_8 : gather_row_16)(out, &taps);
+  if (job->x_act != FM_ACT_NONE) {
+    depthwise_read_x(self, ih);
+    fm_activation_slope(job->x_act, out, depthwise_x_row(self, ih), count);
+  }
+  fm_chunk_write(&job->dx, &self->x_layout, start, count, out);
+}
+
+// The block's weights, the columns turned round.
+static void depthwise_turn_weight(depthwise_pass *self) {
+  const fm_depthwise_backward *job = self->job;
+  const size_t k = (size_t)job->geometry.kernel, channels = (size_t)job->x.shape.c;
+  const size_t first = self->plane % (size_t)fm_tensor_blocks(&job->dy[0]) * self->lanes;
+  for (size_t tap = 0; tap < k * k; ++tap)
+    for (size_t lane = 0; lane < self->lanes; ++lane) {
+      const size_t from = tap / k * k + (k - 1 - tap % k), c = first + lane;
+      self->weight[tap * self->lanes + lane] = c < channels ? job->weight[c * k * k + from] : 0;
+    }
+}
+
+static void depthwise_run_pass(depthwise_pass *self, float *sum) {
+  const fm_depthwise_backward *job = self->job;
+  const fm_depthwise *g = &job->geometry;
+  const int h = job->x.shape.h;
+  int next_dx = job->dx.data ? 0 : h;
+  if (job->dx.data)
+    depthwise_turn_weight(self);
+  if (job->dweight)
+    memset(sum, 0, ((size_t)(g->kernel * g->kernel) + 1) * self->lanes * sizeof *sum);
+  for (int oh = 0; oh < job->dy[0].shape.h; ++oh) {
+    const float *dz = depthwise_read_dz(self, oh);
+    if (job->dweight) {
+      depthwise_read_x(self, oh * g->stride - g->padding + depthwise_reach(g) - 1);
+      depthwise_correlate(self, oh, dz, sum);
+    }
+    // Rows that no later row of dz reaches.
+    for (; next_dx < h && next_dx + g->padding < (oh + 1) * g->stride; ++next_dx)
+      depthwise_write_dx(self, next_dx);
+  }
+  for (; next_dx < h; ++next_dx)
+    depthwise_write_dx(self, next_dx);
+}
+
+// Scratch: the sums of each picture and block, then each thread's memory.
 static size_t depthwise_sums(const fm_depthwise *self, const fm_tensor *dy) {
   return ((size_t)self->kernel * (size_t)self->kernel + 1) * (size_t)dy->shape.n *
          (size_t)fm_tensor_blocks(dy) * (size_t)dy->block;
 }
 
-static size_t depthwise_thread_elements(const fm_depthwise *self, const fm_tensor *dy) {
-  return (size_t)depthwise_reach(self) * depthwise_line_elements(self, dy) +
-         (size_t)dy->shape.w * (size_t)dy->block;
-}
-
-size_t fm_depthwise_weight_gradient_scratch(const fm_depthwise *self, const fm_tensor *dy) {
-  return (depthwise_sums(self, dy) + (size_t)self->threads * depthwise_thread_elements(self, dy)) *
+size_t fm_depthwise_backward_scratch(const fm_depthwise *self, const fm_tensor *x,
+                                     const fm_tensor *dy) {
+  return (depthwise_sums(self, dy) +
+          (size_t)self->threads * depthwise_sizes_of(self, x, dy).elements) *
          sizeof(float);
 }
 
@@ -146,58 +264,64 @@ static void depthwise_gather(const fm_depthwise *self, const fm_tensor *dy, cons
   }
 }
 
-static fm_status depthwise_run_gradient(void *user) {
-  const fm_depthwise_gradient *job = user;
+static fm_status depthwise_run_backward(void *user) {
+  const fm_depthwise_backward *job = user;
   const fm_depthwise *self = &job->geometry;
-  const fm_tensor *x = &job->x, *dy = &job->dy;
-  const int rows = dy->shape.n * fm_tensor_blocks(dy);
-  const size_t lanes = (size_t)dy->block;
-  const size_t stride = ((size_t)self->kernel * (size_t)self->kernel + 1) * lanes;
+  const fm_tensor *dy = &job->dy[0];
+  const int planes = dy->shape.n * fm_tensor_blocks(dy);
+  const size_t stride = ((size_t)self->kernel * (size_t)self->kernel + 1) * (size_t)dy->block;
+  const size_t elements = depthwise_sizes_of(self, &job->x, dy).elements;
   float *sums = job->scratch, *memory = sums + depthwise_sums(self, dy);
-  const size_t x_plane = (size_t)x->shape.h * (size_t)x->shape.w * lanes;
-  const size_t dy_plane = (size_t)dy->shape.h * (size_t)dy->shape.w * lanes;
+  if (job->dx.data && job->dx.block != dy->block)
+    fm_tensor_zero_padding(&job->dx); // which writing through another layout leaves alone
 #pragma omp parallel for schedule(static) num_threads(self->threads)
-  for (int row = 0; row < rows; ++row) {
-    depthwise_lines lines = {.geometry = self,
-                             .x = x,
-                             .plane = (size_t)row * x_plane,
-                             .memory = memory + (size_t)omp_get_thread_num() *
-                                                    depthwise_thread_elements(self, dy),
-                             .rows = depthwise_reach(self),
-                             .pixels = depthwise_line_pixels(self, dy)};
-    depthwise_correlate(self, &lines, dy, (size_t)row * dy_plane, sums + (size_t)row * stride);
+  for (int plane = 0; plane < planes; ++plane) {
+    depthwise_pass pass;
+    depthwise_pass_init(&pass, job, (size_t)plane,
+                        memory + (size_t)omp_get_thread_num() * elements);
+    depthwise_run_pass(&pass, sums + (size_t)plane * stride);
   }
-  depthwise_gather(self, dy, sums, job->dweight, job->dbias);
+  if (job->dweight)
+    depthwise_gather(self, dy, sums, job->dweight, job->dbias);
   return FM_OK;
 }
 
 // The same as fm_primitive_describe says of oneDNN's.
-static void depthwise_describe(const fm_depthwise *self, const fm_tensor *x, const fm_tensor *y,
-                               const char *pass, char *name) {
-  const int used = snprintf(name, FM_PROFILE_NAME_BYTES, "conv depthwise %dx%d %s, own loops",
-                            self->kernel, self->kernel, pass);
+static void depthwise_describe(const fm_depthwise_backward *job, char *name) {
+  const fm_tensor *x = &job->x, *y = &job->dy[0];
+  const char *pass = !job->dx.data ? " weights" : !job->dweight ? " data" : "";
+  const int used =
+      snprintf(name, FM_PROFILE_NAME_BYTES, "conv depthwise %dx%d backward%s, own loops",
+               job->geometry.kernel, job->geometry.kernel, pass);
   if (fm_profile_is_by_layer())
     snprintf(name + used, (size_t)(FM_PROFILE_NAME_BYTES - used),
              ", %d x %d x %d x %d to %d x %d x %d", x->shape.n, x->shape.c, x->shape.h, x->shape.w,
              y->shape.c, y->shape.h, y->shape.w);
 }
 
-static double depthwise_flops(const fm_depthwise *self, const fm_tensor *y) {
-  return 2.0 * self->kernel * self->kernel * y->shape.n * y->shape.c * y->shape.h * y->shape.w;
+static fm_work depthwise_work(fm_depthwise_backward *job, const char *name) {
+  const fm_tensor *y = &job->dy[0];
+  const bool reads_x = job->dweight || job->x_act != FM_ACT_NONE;
+  const int products = (job->dweight != NULL) + (job->dx.data != NULL);
+  const int arrays = job->dy_count + (job->act != FM_ACT_NONE);
+  return (fm_work){.name = name,
+                   .flops = 2.0 * products * job->geometry.kernel * job->geometry.kernel *
+                            y->shape.n * y->shape.c * y->shape.h * y->shape.w,
+                   .bytes = (double)arrays * (double)fm_tensor_bytes(y) +
+                            (reads_x ? (double)fm_tensor_bytes(&job->x) : 0) +
+                            (job->dx.data ? (double)fm_tensor_bytes(&job->dx) : 0),
+                   .run = depthwise_run_backward,
+                   .user = job};
 }
 
-void fm_depthwise_weight_gradient(fm_depthwise_gradient *job) {
+void fm_depthwise_run_backward(fm_depthwise_backward *job) {
   fm_section section;
   fm_section_begin(&section);
-  (void)!depthwise_run_gradient(job);
+  (void)!depthwise_run_backward(job);
   if (!fm_profile_is_on())
     return;
   char name[FM_PROFILE_NAME_BYTES];
-  depthwise_describe(&job->geometry, &job->x, &job->dy, "backward weights", name);
-  fm_section_end(&section,
-                 &(fm_work){.name = name,
-                            .flops = depthwise_flops(&job->geometry, &job->dy),
-                            .bytes = (double)(fm_tensor_bytes(&job->x) + fm_tensor_bytes(&job->dy)),
-                            .run = depthwise_run_gradient,
-                            .user = job});
+  depthwise_describe(job, name);
+  const fm_work work = depthwise_work(job, name);
+  fm_section_end(&section, &work);
 }

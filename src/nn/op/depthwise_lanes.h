@@ -59,6 +59,55 @@ FM_KERNEL static void LANES_OF(correlate_row)(float *sum, const float *x, const 
   }
 }
 
+// out[p] = sum over the rows r and over k of line[r][p + k dilation] weight[r][k], for `tile`
+// pixels.
+static inline __attribute__((always_inline)) void LANES_OF(gather_tile)(float *out,
+                                                                        const depthwise_taps *taps,
+                                                                        size_t at, const int kernel,
+                                                                        const int tile) {
+  typedef LANES_OF(lanes) lanes;
+  const size_t reach = (size_t)taps->dilation * LANES;
+  lanes sum[DEPTHWISE_TILE];
+#pragma GCC unroll 8
+  for (int i = 0; i < tile; ++i)
+    sum[i] = (lanes){0};
+  for (int r = 0; r < taps->rows; ++r) {
+    const float *line = taps->line[r] + at, *weight = taps->weight[r];
+#pragma GCC unroll 5
+    for (int k = 0; k < kernel; ++k, line += reach, weight += LANES) {
+      const lanes w = *(const lanes *)(const void *)weight;
+#pragma GCC unroll 8
+      for (int i = 0; i < tile; ++i)
+        sum[i] += *(const lanes *)(const void *)(line + (size_t)i * LANES) * w;
+    }
+  }
+#pragma GCC unroll 8
+  for (int i = 0; i < tile; ++i)
+    *(lanes *)(void *)(out + at + (size_t)i * LANES) = sum[i];
+}
+
+static inline __attribute__((always_inline)) void
+LANES_OF(gather)(float *out, const depthwise_taps *taps, const int kernel) {
+  int p = 0;
+  for (; p + DEPTHWISE_TILE <= taps->pixels; p += DEPTHWISE_TILE)
+    LANES_OF(gather_tile)(out, taps, (size_t)p * LANES, kernel, DEPTHWISE_TILE);
+  for (; p < taps->pixels; ++p)
+    LANES_OF(gather_tile)(out, taps, (size_t)p * LANES, kernel, 1);
+}
+
+FM_KERNEL static void LANES_OF(gather_row)(float *out, const depthwise_taps *taps) {
+  switch (taps->kernel) {
+  case 3:
+    LANES_OF(gather)(out, taps, 3);
+    break;
+  case 5:
+    LANES_OF(gather)(out, taps, 5);
+    break;
+  default:
+    LANES_OF(gather)(out, taps, taps->kernel);
+  }
+}
+
 #undef LANES_OF
 #undef LANES_NAME
 #undef LANES_PASTE
