@@ -89,7 +89,7 @@ char *fm_bench_json(const fm_bench_options *options, const fm_bench_result *resu
     precision = FM_F32;
   json_t *root =
       json_pack("{s:s, s:s, s:i, s:s, s:i, s:i}", "arch", arch ? arch : "", "precision",
-                precision == FM_BF16 ? "bf16" : "fp32", "threads", omp_get_max_threads(), "engine",
+                fm_config_precision_name(precision), "threads", omp_get_max_threads(), "engine",
                 fm_nn_library(), "min_size", model->min_size, "max_size", model->max_size);
   for (int i = 0; root && i < count; i++)
     json_object_set_new(root, results[i].job[0] == 't' ? "training" : "detection",

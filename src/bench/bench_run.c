@@ -7,7 +7,12 @@
 #include "detect/weights.h"
 #include "nn/optimizer.h"
 
-enum { BENCH_WARM_UP = 2, BENCH_STEPS_MAX = 1000, BENCH_PROFILE_STEPS = 2 };
+enum {
+  BENCH_WARM_UP = 2,
+  BENCH_STEPS_MAX = 1000,
+  BENCH_PROFILE_STEPS = 2,
+  BENCH_CALIBRATION = 8, // pictures
+};
 
 typedef struct bench_job {
   const fm_bench_options *options;
@@ -25,7 +30,8 @@ typedef fm_status bench_step(bench_job *job);
 static fm_status bench_make_detector(bench_job *job, bool training) {
   const fm_bench_options *options = job->options;
   fm_dtype precision;
-  FM_TRY(fm_config_precision(options->config, &precision));
+  FM_TRY(training ? fm_config_training_precision(options->config, &precision)
+                  : fm_config_precision(options->config, &precision));
   FM_TRY(fm_detector_new(
       &job->detector,
       &(fm_detector_options){.config = &options->config->model,
@@ -64,6 +70,35 @@ static fm_status bench_train_step(bench_job *job) {
   return fm_optimizer_step(&options, params, &job->optimizer);
 }
 
+// The next picture as the network reads it.
+static fm_status bench_make_input(bench_job *job, fm_input *out) {
+  fm_image image;
+  bool owned;
+  FM_TRY(fm_picture_cache_get(job->data.cache, job->picture++ % fm_dataset_count(job->data.dataset),
+                              &image, &owned));
+  fm_section section;
+  fm_section_begin(&section);
+  const fm_status status = fm_input_make(out, &job->options->config->model, &image, NULL, NULL, 0);
+  fm_section_end_named(&section, "resizing of pictures");
+  if (owned)
+    fm_image_release(&image);
+  return status;
+}
+
+// int8 with weights that bring no ranges: those of the first pictures.
+static fm_status bench_calibrate(bench_job *job) {
+  fm_dtype precision;
+  FM_TRY(fm_config_precision(job->options->config, &precision));
+  for (int i = 0; precision == FM_S8 && i < BENCH_CALIBRATION; i++) {
+    fm_input input;
+    FM_TRY(bench_make_input(job, &input));
+    const fm_status status = fm_detector_calibrate(job->detector, &input, 1);
+    fm_input_release(&input);
+    FM_TRY(status);
+  }
+  return FM_OK;
+}
+
 // From a decoded picture to boxes.
 static fm_status bench_detect_step(bench_job *job) {
   const size_t count = (size_t)job->options->config->train.batch_size;
@@ -71,20 +106,8 @@ static fm_status bench_detect_step(bench_job *job) {
   fm_detections *found = calloc(count, sizeof *found);
   fm_status status =
       inputs && found ? FM_OK : fm_fail(FM_ERR_MEMORY, "out of memory for %zu pictures", count);
-  for (size_t i = 0; status == FM_OK && i < count; i++) {
-    fm_image image;
-    bool owned;
-    status = fm_picture_cache_get(
-        job->data.cache, job->picture++ % fm_dataset_count(job->data.dataset), &image, &owned);
-    if (status < 0)
-      break;
-    fm_section section;
-    fm_section_begin(&section);
-    status = fm_input_make(&inputs[i], &job->options->config->model, &image, NULL, NULL, 0);
-    fm_section_end_named(&section, "resizing of pictures");
-    if (owned)
-      fm_image_release(&image);
-  }
+  for (size_t i = 0; status == FM_OK && i < count; i++)
+    status = bench_make_input(job, &inputs[i]);
   if (status == FM_OK)
     status = fm_detector_detect(job->detector, inputs, count, found);
   for (size_t i = 0; inputs && found && i < count; i++) {
@@ -154,6 +177,7 @@ static fm_status bench_run(bench_job *job, bench_step *step, bool training, fm_b
   if (training)
     FM_TRY(fm_bench_data_load(&job->data, options));
   FM_TRY(bench_make_detector(job, training));
+  FM_TRY(bench_calibrate(job));
   job->random = fm_random_make((uint64_t)options->config->train.seed, 0, 0);
   FM_TRY(bench_time(job, step, out));
   struct rusage usage;

@@ -27,6 +27,8 @@ struct fm_detector {
   bool owns; // params and model; a shared detector lends its origin's
   fm_params *params;
   fm_model model;
+  fm_ranges *trunk_ranges, *head_ranges[FM_CASCADE_STAGES_MAX]; // lent like the model
+  bool observes;                                                // measuring ranges just now
   fm_roi_thresholds thresholds;
   // The head reads the trunk's outputs in place, so they cannot share memory.
   fm_workspace *trunk_memory, *head_memory;
@@ -53,6 +55,9 @@ static fm_status detector_make_plans(fm_detector *self) {
 static fm_status detector_make(fm_detector *self, const fm_detector_options *options) {
   FM_TRY(fm_params_new(&self->params));
   FM_TRY(fm_model_build(&self->model, self->params, &self->config, self->class_count));
+  FM_TRY(fm_ranges_new(&self->trunk_ranges, self->model.trunk));
+  for (int i = 0; i < self->model.stage_count; i++)
+    FM_TRY(fm_ranges_new(&self->head_ranges[i], self->model.heads[i]));
   if (!options->blank)
     FM_TRY(fm_params_initialise(self->params, options->seed));
   return detector_make_plans(self);
@@ -87,6 +92,8 @@ fm_status fm_detector_share(fm_detector **out, const fm_detector *detector) {
   self->precision = detector->precision;
   self->params = detector->params;
   self->model = detector->model;
+  self->trunk_ranges = detector->trunk_ranges;
+  memcpy(self->head_ranges, detector->head_ranges, sizeof self->head_ranges);
   self->thresholds = detector->thresholds;
   fm_status status = detector_make_plans(self);
   if (status < 0) {
@@ -106,6 +113,9 @@ void fm_detector_free(fm_detector *detector) {
   fm_workspace_free(detector->trunk_memory);
   fm_workspace_free(detector->head_memory);
   if (detector->owns) {
+    fm_ranges_free(detector->trunk_ranges);
+    for (int i = 0; i < FM_CASCADE_STAGES_MAX; i++)
+      fm_ranges_free(detector->head_ranges[i]);
     fm_model_release(&detector->model);
     fm_params_free(detector->params);
   }
@@ -201,8 +211,14 @@ static fm_status detector_run_trunk(fm_detector *self, const fm_input *inputs, s
                                     fm_purpose purpose, fm_plan **trunk,
                                     fm_rpn_outputs_view *view) {
   fm_shape shape = detector_batch_shape(inputs, count);
-  fm_tensor picture = {FM_F32, shape, 1, NULL};
-  const fm_plan_options options = {purpose, self->precision, &picture, 1, self->trunk_memory};
+  fm_tensor picture = {.dtype = FM_F32, .shape = shape, .block = 1};
+  const fm_plan_options options = {.purpose = purpose,
+                                   .precision = self->observes ? FM_F32 : self->precision,
+                                   .inputs = &picture,
+                                   .input_count = 1,
+                                   .workspace = self->trunk_memory,
+                                   .ranges = self->trunk_ranges,
+                                   .observes = self->observes};
   FM_TRY(fm_plan_cache_get(self->trunk_plans, &options, trunk));
   float *pixels;
   FM_TRY_SECTION("gathering of the batch", detector_pixels(self, inputs, shape, &pixels));
@@ -276,8 +292,17 @@ static fm_status detector_run_head(fm_detector *self, fm_plan *trunk, fm_purpose
   fm_tensor inputs[FM_MODEL_LEVELS_MAX + 1];
   for (int i = 0; i < levels; i++)
     inputs[i] = fm_plan_output(trunk, i);
-  inputs[levels] = (fm_tensor){FM_F32, {(int)rows, FM_ROI_COLUMNS, 1, 1}, FM_ROI_COLUMNS, rois};
-  const fm_plan_options options = {purpose, self->precision, inputs, levels + 1, self->head_memory};
+  inputs[levels] = (fm_tensor){.dtype = FM_F32,
+                               .shape = {(int)rows, FM_ROI_COLUMNS, 1, 1},
+                               .block = FM_ROI_COLUMNS,
+                               .data = rois};
+  const fm_plan_options options = {.purpose = purpose,
+                                   .precision = self->observes ? FM_F32 : self->precision,
+                                   .inputs = inputs,
+                                   .input_count = levels + 1,
+                                   .workspace = self->head_memory,
+                                   .ranges = self->head_ranges[outputs->stage],
+                                   .observes = self->observes};
   FM_TRY(fm_plan_cache_get(self->head_plans[outputs->stage], &options, head));
   for (int i = 0; i <= levels; i++)
     fm_plan_bind(*head, i, inputs[i].data, purpose == FM_TRAIN && i < levels ? gradients[i] : NULL);
@@ -424,6 +449,24 @@ fm_status fm_detector_detect(fm_detector *detector, const fm_input *inputs, size
   for (size_t i = 0; status < 0 && i < count; i++)
     fm_detections_release(&out[i]);
   return status;
+}
+
+fm_status fm_detector_calibrate(fm_detector *detector, const fm_input *inputs, size_t count) {
+  for (size_t i = 0; i < count; i++) {
+    fm_detections found;
+    detector->observes = true;
+    const fm_status status = fm_detector_detect(detector, &inputs[i], 1, &found);
+    detector->observes = false;
+    FM_TRY(status);
+    fm_detections_release(&found);
+  }
+  return FM_OK;
+}
+
+fm_ranges *fm_detector_ranges(const fm_detector *detector, int part) {
+  if (part == 0)
+    return detector->trunk_ranges;
+  return part <= detector->model.stage_count ? detector->head_ranges[part - 1] : NULL;
 }
 
 void fm_detections_release(fm_detections *detections) {

@@ -14,6 +14,7 @@
 #include "detect/config.h"
 #include "image/image.h"
 #include "nn/params.h"
+#include "nn/ranges.h"
 #include "nn/tensor.h"
 
 typedef struct fm_detector fm_detector;
@@ -21,7 +22,7 @@ typedef struct fm_detector fm_detector;
 typedef struct fm_detector_options {
   const fm_model_config *config;
   int class_count;    // without background
-  fm_dtype precision; // of activations
+  fm_dtype precision; // of activations; FM_S8: whole numbers, after fm_detector_calibrate
   bool training;      // keep gradients; otherwise only detection is possible
   uint64_t seed;      // of the start weights
   bool blank;         // zeros instead, for who loads a whole weights file next
@@ -34,6 +35,9 @@ FM_MUST_USE fm_status fm_detector_share(fm_detector **out, const fm_detector *de
 void fm_detector_free(fm_detector *detector);
 fm_params *fm_detector_params(fm_detector *detector);
 const fm_model_config *fm_detector_config(const fm_detector *detector);
+// The ranges of the trunk's values (part 0) and of each head's (from 1), NULL behind the last;
+// lent, and the same in every detector that shares the parameters.
+fm_ranges *fm_detector_ranges(const fm_detector *detector, int part);
 // Thresholds may change between calls: box_score_thresh, box_nms_thresh, box_detections_per_img,
 // class-agnostic NMS.
 void fm_detector_set_thresholds(fm_detector *detector, float score, float nms, bool agnostic);
@@ -75,5 +79,9 @@ typedef struct fm_detections {
 FM_MUST_USE fm_status fm_detector_detect(fm_detector *detector, const fm_input *inputs,
                                          size_t count, fm_detections *out);
 void fm_detections_release(fm_detections *detections);
+// Detects in fp32 and widens the ranges to the values met on the way, picture after picture. While
+// it runs no sharing detector may.
+FM_MUST_USE fm_status fm_detector_calibrate(fm_detector *detector, const fm_input *inputs,
+                                            size_t count);
 
 #endif

@@ -1,9 +1,10 @@
-// Reads and writes runs of a tensor as fp32, through bf16 and layouts.
+// Reads and writes runs of a tensor as fp32, through bf16, whole numbers and layouts.
 #include "nn/chunk.h"
 
 #include <string.h>
 
 #include "base/clones.h"
+#include "nn/words.h"
 
 FM_KERNEL void fm_bf16_unpack(float *restrict to, const uint16_t *restrict from, size_t count) {
   for (size_t i = 0; i < count; i++)
@@ -22,6 +23,38 @@ FM_KERNEL void fm_bf16_pack(uint16_t *restrict to, const float *restrict from, s
     uint32_t nan = (v.u & 0x7fffffffu) > 0x7f800000u ? 0xffffffffu : 0u;
     to[i] = (uint16_t)((nearest & ~nan) | (quiet & nan));
   }
+}
+
+// Whole numbers are read and written one by one: what must be fast has loops of its own (words.h).
+static inline float chunk_load_byte(const fm_tensor *t, size_t place) {
+  if (t->dtype == FM_U8)
+    return t->scale * (float)((const uint8_t *)t->data)[place];
+  return t->scale * (float)((const int8_t *)t->data)[place];
+}
+
+static inline void chunk_store_byte(const fm_tensor *t, size_t place, float value) {
+  value /= t->scale;
+  if (t->dtype == FM_U8)
+    ((uint8_t *)t->data)[place] = (uint8_t)(fm_byte_round(value - 128) + 128);
+  else
+    ((int8_t *)t->data)[place] = (int8_t)fm_byte_round(value);
+}
+
+// `count` numbers of t's number type, the first at `start`.
+static void chunk_unpack(const fm_tensor *t, size_t start, size_t count, float *to) {
+  if (t->dtype == FM_BF16)
+    fm_bf16_unpack(to, (const uint16_t *)t->data + start, count);
+  else
+    for (size_t i = 0; i < count; i++)
+      to[i] = chunk_load_byte(t, start + i);
+}
+
+static void chunk_pack(const fm_tensor *t, size_t start, size_t count, const float *from) {
+  if (t->dtype == FM_BF16)
+    fm_bf16_pack((uint16_t *)t->data + start, from, count);
+  else
+    for (size_t i = 0; i < count; i++)
+      chunk_store_byte(t, start + i, from[i]);
 }
 
 // The layouts have the same memory order.
@@ -62,39 +95,50 @@ static size_t chunk_part(const fm_tensor *layout, size_t start, size_t count) {
   return count < rest ? count : rest;
 }
 
-FM_KERNEL static void chunk_read_lane(const chunk_lane *lane, const fm_tensor *t, float *run) {
-  const float *wide = t->data;
-  const uint16_t *narrow = t->data;
-  for (size_t i = 0; i < lane->count; i++) {
-    const size_t place = lane->place + i * lane->step;
-    run[lane->first + i * lane->stride] = lane->padding        ? 0
-                                          : t->dtype == FM_F32 ? wide[place]
-                                                               : fm_bf16_to_f32(narrow[place]);
+static inline __attribute__((always_inline)) float chunk_load(const fm_tensor *t, size_t place) {
+  switch (t->dtype) {
+  case FM_F32:
+    return ((const float *)t->data)[place];
+  case FM_BF16:
+    return fm_bf16_to_f32(((const uint16_t *)t->data)[place]);
+  default:
+    return chunk_load_byte(t, place);
   }
+}
+
+static inline __attribute__((always_inline)) void chunk_store(const fm_tensor *t, size_t place,
+                                                              float value) {
+  switch (t->dtype) {
+  case FM_F32:
+    ((float *)t->data)[place] = value;
+    break;
+  case FM_BF16:
+    ((uint16_t *)t->data)[place] = fm_f32_to_bf16(value);
+    break;
+  default:
+    chunk_store_byte(t, place, value);
+    break;
+  }
+}
+
+FM_KERNEL static void chunk_read_lane(const chunk_lane *lane, const fm_tensor *t, float *run) {
+  for (size_t i = 0; i < lane->count; i++)
+    run[lane->first + i * lane->stride] =
+        lane->padding ? 0 : chunk_load(t, lane->place + i * lane->step);
 }
 
 FM_KERNEL static void chunk_write_lane(const chunk_lane *lane, const fm_tensor *t,
                                        const float *run) {
-  float *wide = t->data;
-  uint16_t *narrow = t->data;
-  for (size_t i = 0; i < lane->count && !lane->padding; i++) {
-    const size_t place = lane->place + i * lane->step;
-    const float value = run[lane->first + i * lane->stride];
-    if (t->dtype == FM_F32)
-      wide[place] = value;
-    else
-      narrow[place] = fm_f32_to_bf16(value);
-  }
+  for (size_t i = 0; i < lane->count && !lane->padding; i++)
+    chunk_store(t, lane->place + i * lane->step, run[lane->first + i * lane->stride]);
 }
 
 const float *fm_chunk_read(const fm_tensor *t, const fm_tensor *layout, size_t start, size_t count,
                            float *buffer) {
-  const float *wide = t->data;
-  const uint16_t *narrow = t->data;
   if (chunk_same(t, layout)) {
     if (t->dtype == FM_F32)
-      return wide + start;
-    fm_bf16_unpack(buffer, narrow + start, count);
+      return (const float *)t->data + start;
+    chunk_unpack(t, start, count, buffer);
     return buffer;
   }
   for (size_t done = 0, part; done < count; done += part) {
@@ -114,8 +158,8 @@ float *fm_chunk_target(const fm_tensor *t, const fm_tensor *layout, size_t start
 void fm_chunk_write(const fm_tensor *t, const fm_tensor *layout, size_t start, size_t count,
                     const float *values) {
   if (chunk_same(t, layout)) {
-    if (t->dtype == FM_BF16)
-      fm_bf16_pack((uint16_t *)t->data + start, values, count);
+    if (t->dtype != FM_F32)
+      chunk_pack(t, start, count, values);
     return;
   }
   for (size_t done = 0, part; done < count; done += part) {

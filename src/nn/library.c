@@ -48,6 +48,11 @@ bool fm_nn_has_bf16(void) {
   return isa == dnnl_cpu_isa_avx512_core_bf16 || isa == dnnl_cpu_isa_avx512_core_amx;
 }
 
+bool fm_nn_has_vnni(void) {
+  const dnnl_cpu_isa_t isa = dnnl_get_effective_cpu_isa();
+  return isa == dnnl_cpu_isa_avx2_vnni || isa == dnnl_cpu_isa_avx512_core_vnni || fm_nn_has_bf16();
+}
+
 enum { LIBRARY_SIZE = 256, LIBRARY_TRIALS = 4 };
 
 // A product of two square matrices, on memory of its own.

@@ -6,6 +6,8 @@
 
 const char *fm_nn_library(void); // "oneDNN 2.6.3, avx512_core_bf16"; static
 bool fm_nn_has_bf16(void);       // whether bf16 arithmetic is in the processor and allowed
+// Whether the processor adds products of whole numbers in 32 bits; others add pairs in 16.
+bool fm_nn_has_vnni(void);
 // Whether products in bf16 are faster here than in fp32: measured once, in some milliseconds.
 // Processors differ: with AMX or AMD's units bf16 is twice as fast or more, while Intel's 512-bit
 // bf16 product alone reaches half of what fp32 does.

@@ -30,9 +30,13 @@ typedef struct fm_op_context {
   fm_plan *plan;
   fm_params *params;
   fm_purpose purpose;
-  fm_dtype precision;
+  fm_dtype precision; // FM_F32 in int8 plans, too: of what is not in whole numbers
+  // In int8 plans: the range of each input, where it is known.
+  fm_range x_range[FM_NODE_INPUTS_MAX];
   fm_tensor x[FM_NODE_INPUTS_MAX]; // prepare: without data
-  fm_tensor y;                     // prepare sets dtype and block
+  // prepare sets the block. The number type is the plan's wish, with the scale of whole numbers; an
+  // op that cannot write it sets another, which readers then see.
+  fm_tensor y;
   // Backward. dy is complete (contributions of all readers summed by the plan) unless the op
   // `sums_gradients`: then dy_parts holds them, and the op sums them in the pass it makes anyway.
   // dx[i].data is NULL where no gradient is wanted; otherwise the op WRITES all of dx[i] (same
@@ -60,6 +64,8 @@ struct fm_op {
   const char *name;
   size_t state_bytes;
   bool sums_gradients;
+  bool quantises; // computes with whole numbers where an input's range is known
+  bool exact;     // what it reads stays fp32 in int8 plans
   // Checks the input shapes and gives y's; every mistake a user can make is found here.
   fm_status (*infer)(const fm_node *node, const fm_shape *x, fm_shape *y);
   fm_status (*prepare)(fm_op_context *context);

@@ -67,6 +67,18 @@ static void plan_take_slopes(fm_plan *plan, int n) {
   }
 }
 
+// What is only brought out stays exact; everything else of a known range is kept in whole numbers.
+static void plan_wish(const fm_plan *plan, int value, fm_tensor *y) {
+  const fm_graph *graph = plan->graph;
+  const fm_range range = fm_ranges_of(plan->options.ranges, value);
+  bool exact = !range.known;
+  for (int n = 0; n < graph->node_count && !exact; ++n)
+    for (int i = 0; i < graph->nodes[n].input_count; ++i)
+      exact = exact || (graph->nodes[n].op->exact && graph->nodes[n].inputs[i] == value);
+  if (!exact)
+    fm_range_quantise(&range, y);
+}
+
 static fm_status plan_prepare_node(fm_plan *plan, int n) {
   const fm_graph *graph = plan->graph;
   const fm_node *node = &graph->nodes[n];
@@ -76,13 +88,18 @@ static fm_status plan_prepare_node(fm_plan *plan, int n) {
   context->plan = plan;
   context->params = graph->params;
   context->purpose = plan->options.purpose;
-  context->precision = plan->options.precision;
+  const bool int8 = plan->options.precision == FM_S8;
+  context->precision = int8 ? FM_F32 : plan->options.precision;
   fm_shape shapes[FM_NODE_INPUTS_MAX];
   for (int i = 0; i < node->input_count; ++i) {
     context->x[i] = plan->values[node->inputs[i]].tensor;
     shapes[i] = context->x[i].shape;
+    if (int8)
+      context->x_range[i] = fm_ranges_of(plan->options.ranges, node->inputs[i]);
   }
   context->y.dtype = context->precision;
+  if (int8)
+    plan_wish(plan, node->output, &context->y);
   FM_TRY(node->op->infer(node, shapes, &context->y.shape));
   if (context->y.shape.c != graph->values[node->output].channels || context->y.shape.h <= 0 ||
       context->y.shape.w <= 0 || context->y.shape.n <= 0)
@@ -182,6 +199,8 @@ static void plan_mark_backward(fm_plan *plan) {
 static fm_status plan_compile(fm_plan *plan) {
   const fm_graph *graph = plan->graph;
   FM_TRY(fm_graph_status(graph));
+  if (plan->options.precision == FM_S8 && plan->options.purpose == FM_TRAIN)
+    return fm_fail(FM_ERR_UNSUPPORTED, "int8 is for detection, not for training");
   if (plan->options.input_count != graph->input_count)
     return fm_fail(FM_ERR_SHAPE, "the graph has %d inputs, %d are given", graph->input_count,
                    plan->options.input_count);
@@ -212,6 +231,9 @@ fm_status fm_plan_new(fm_plan **out, const fm_graph *graph, const fm_plan_option
   plan->options = *options;
   plan->options.inputs = plan->inputs;
   memcpy(plan->inputs, options->inputs, (size_t)options->input_count * sizeof *plan->inputs);
+  FM_ASSERT(options->ranges || (options->precision != FM_S8 && !options->observes));
+  plan->params_version = fm_params_version(graph->params);
+  plan->ranges_version = options->ranges ? fm_ranges_version(options->ranges) : 0;
   plan->nodes = calloc((size_t)graph->node_count + 1, sizeof *plan->nodes);
   plan->values = calloc((size_t)graph->value_count + 1, sizeof *plan->values);
   plan->reached = calloc((size_t)graph->value_count + 1, sizeof *plan->reached);

@@ -8,6 +8,7 @@
 
 #include "base/status.h"
 #include "nn/graph.h"
+#include "nn/ranges.h"
 #include "nn/tensor.h"
 
 typedef enum fm_purpose {
@@ -28,11 +29,15 @@ typedef struct fm_plan fm_plan;
 
 typedef struct fm_plan_options {
   fm_purpose purpose;
-  fm_dtype precision;      // of the values between ops
+  // Of the values between ops. FM_S8: whole numbers where the ranges are known, fp32 elsewhere; not
+  // for FM_TRAIN.
+  fm_dtype precision;
   const fm_tensor *inputs; // per graph input, in order: dtype, shape and block as the caller will
                            // bind them; data ignored
   int input_count;
   fm_workspace *workspace; // lends
+  fm_ranges *ranges;       // lends; of this graph, NULL for none
+  bool observes;           // forward widens the ranges to the values it makes (fp32)
 } fm_plan_options;
 
 FM_MUST_USE fm_status fm_plan_new(fm_plan **out, const fm_graph *graph,
@@ -54,7 +59,7 @@ FM_MUST_USE fm_status fm_plan_backward(fm_plan *plan);
 size_t fm_plan_bytes(const fm_plan *plan);
 
 // A bounded cache, least recently used out first. The key is purpose, precision and the input
-// shapes.
+// shapes; for int8 also the state of the parameters and ranges, as whole numbers depend on them.
 typedef struct fm_plan_cache fm_plan_cache;
 FM_MUST_USE fm_status fm_plan_cache_new(fm_plan_cache **out, const fm_graph *graph, int capacity);
 void fm_plan_cache_free(fm_plan_cache *cache);

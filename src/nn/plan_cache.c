@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "nn/params_layout.h"
 #include "nn/plan_private.h"
 
 typedef struct cache_slot {
@@ -41,16 +42,20 @@ void fm_plan_cache_free(fm_plan_cache *cache) {
 
 static bool plan_cache_same(const fm_plan *plan, const fm_plan_options *options) {
   if (plan->options.purpose != options->purpose || plan->options.precision != options->precision ||
-      plan->options.workspace != options->workspace ||
+      plan->options.workspace != options->workspace || plan->options.ranges != options->ranges ||
+      plan->options.observes != options->observes ||
       plan->options.input_count != options->input_count)
     return false;
   for (int i = 0; i < options->input_count; ++i) {
     const fm_tensor *a = &plan->inputs[i], *b = &options->inputs[i];
     if (a->dtype != b->dtype || a->block != b->block || a->shape.n != b->shape.n ||
-        a->shape.c != b->shape.c || a->shape.h != b->shape.h || a->shape.w != b->shape.w)
+        (fm_dtype_is_int8(a->dtype) && a->scale != b->scale) || a->shape.c != b->shape.c ||
+        a->shape.h != b->shape.h || a->shape.w != b->shape.w)
       return false;
   }
-  return true;
+  return options->precision != FM_S8 ||
+         (plan->params_version == fm_params_version(plan->graph->params) &&
+          plan->ranges_version == fm_ranges_version(options->ranges));
 }
 
 fm_status fm_plan_cache_get(fm_plan_cache *cache, const fm_plan_options *options, fm_plan **out) {

@@ -37,8 +37,9 @@ struct fm_plan {
   bool *reached; // by a gradient
   int seeds[FM_GRAPH_OUTPUTS_MAX];
   fm_arena arena;
-  uint8_t *base; // of the workspace when the pointers were set
-  bool rebound;  // an input has moved since
+  uint8_t *base;                           // of the workspace when the pointers were set
+  bool rebound;                            // an input has moved since
+  uint64_t params_version, ranges_version; // when it was made
 };
 
 #endif

@@ -82,8 +82,16 @@ static void plan_end_section(fm_section *section, const fm_op_context *context, 
   fm_section_end(section, &(fm_work){.name = name, .bytes = bytes});
 }
 
+static void plan_observe(fm_plan *plan, int value) {
+  fm_tensor tensor = plan->values[value].tensor;
+  tensor.data = plan_value_data(plan, value);
+  fm_ranges_observe(plan->options.ranges, value, &tensor);
+}
+
 fm_status fm_plan_forward(fm_plan *plan) {
   FM_TRY(plan_point(plan));
+  for (int i = 0; plan->options.observes && i < plan->graph->input_count; ++i)
+    plan_observe(plan, plan->graph->inputs[i].value);
   for (int n = 0; n < plan->graph->node_count; ++n) {
     plan_node *planned = &plan->nodes[n];
     planned->context.scratch = plan_pointer(plan, planned->forward_scratch);
@@ -94,6 +102,8 @@ fm_status fm_plan_forward(fm_plan *plan) {
       plan_end_section(&section, &planned->context, false);
     if (status < 0)
       return fm_fail_within(status, "%s", planned->context.node->op->name);
+    if (plan->options.observes)
+      plan_observe(plan, plan->graph->nodes[n].output);
   }
   return FM_OK;
 }

@@ -44,7 +44,9 @@ fm_status fm_dnnl_check(dnnl_status_t status, const char *what) {
 }
 
 dnnl_data_type_t fm_dnnl_type(fm_dtype dtype) {
-  return dtype == FM_F32 ? dnnl_f32 : dnnl_bf16;
+  static const dnnl_data_type_t types[] = {
+      [FM_F32] = dnnl_f32, [FM_BF16] = dnnl_bf16, [FM_U8] = dnnl_u8, [FM_S8] = dnnl_s8};
+  return types[dtype];
 }
 
 static dnnl_format_tag_t primitive_tag(const fm_tensor *tensor) {
@@ -71,9 +73,18 @@ static void primitive_dims(dnnl_dims_t dims, fm_shape shape) {
 
 fm_status fm_dnnl_desc(dnnl_memory_desc_t *out, const fm_tensor *tensor) {
   dnnl_dims_t dims;
+  if (fm_dtype_is_int8(tensor->dtype) && tensor->block == tensor->shape.c)
+    return fm_dnnl_interleaved(out, tensor);
   primitive_dims(dims, tensor->shape);
   FM_DNNL(dnnl_memory_desc_init_by_tag(out, 4, dims, fm_dnnl_type(tensor->dtype),
                                        primitive_tag(tensor)));
+  return FM_OK;
+}
+
+fm_status fm_dnnl_interleaved(dnnl_memory_desc_t *out, const fm_tensor *tensor) {
+  dnnl_dims_t dims;
+  primitive_dims(dims, tensor->shape);
+  FM_DNNL(dnnl_memory_desc_init_by_tag(out, 4, dims, fm_dnnl_type(tensor->dtype), dnnl_nhwc));
   return FM_OK;
 }
 
@@ -187,11 +198,20 @@ void fm_primitive_release(fm_primitive *primitive) {
 
 fm_status fm_primitive_reorder(fm_primitive *out, const dnnl_memory_desc_t *from,
                                const dnnl_memory_desc_t *to) {
+  return fm_primitive_rescale(out, from, to, 1);
+}
+
+fm_status fm_primitive_rescale(fm_primitive *out, const dnnl_memory_desc_t *from,
+                               const dnnl_memory_desc_t *to, float scale) {
+  // The few reorders that need a scratchpad, of weights into whole numbers, are none of a step: it
+  // is the library's own.
   dnnl_primitive_attr_t attributes;
-  FM_TRY(fm_dnnl_attributes(&attributes));
+  FM_DNNL(dnnl_primitive_attr_create(&attributes));
   dnnl_primitive_desc_t pd;
-  const dnnl_status_t status = dnnl_reorder_primitive_desc_create(&pd, from, fm_dnnl_engine(), to,
-                                                                  fm_dnnl_engine(), attributes);
+  dnnl_status_t status = dnnl_primitive_attr_set_output_scales(attributes, 1, 0, &scale);
+  if (status == dnnl_success)
+    status = dnnl_reorder_primitive_desc_create(&pd, from, fm_dnnl_engine(), to, fm_dnnl_engine(),
+                                                attributes);
   dnnl_primitive_attr_destroy(attributes);
   FM_TRY(fm_dnnl_check(status, "dnnl_reorder_primitive_desc_create"));
   FM_TRY(fm_primitive_init(out, pd));

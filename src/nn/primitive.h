@@ -28,6 +28,9 @@ FM_MUST_USE fm_status fm_dnnl_check(dnnl_status_t status, const char *what);
 // Descriptor of a tensor; and back: FM_ERR_UNSUPPORTED when the layout is none of the family in
 // tensor.h.
 FM_MUST_USE fm_status fm_dnnl_desc(dnnl_memory_desc_t *out, const fm_tensor *tensor);
+// Of one whose block is all channels. It is nChw16c, too, where there are 16, but the fast ways of
+// whole numbers know it by the name nhwc alone; fm_dnnl_desc calls those so.
+FM_MUST_USE fm_status fm_dnnl_interleaved(dnnl_memory_desc_t *out, const fm_tensor *tensor);
 FM_MUST_USE fm_status fm_dnnl_any(dnnl_memory_desc_t *out, fm_shape shape, fm_dtype dtype);
 FM_MUST_USE fm_status fm_dnnl_layout(fm_tensor *tensor, const dnnl_memory_desc_t *desc);
 dnnl_data_type_t fm_dnnl_type(fm_dtype dtype);
@@ -46,5 +49,8 @@ void fm_primitive_release(fm_primitive *primitive);
 // A reorder between two layouts of the same tensor.
 FM_MUST_USE fm_status fm_primitive_reorder(fm_primitive *out, const dnnl_memory_desc_t *from,
                                            const dnnl_memory_desc_t *to);
+// The same, each number times `scale`; whole numbers are rounded and saturate.
+FM_MUST_USE fm_status fm_primitive_rescale(fm_primitive *out, const dnnl_memory_desc_t *from,
+                                           const dnnl_memory_desc_t *to, float scale);
 
 #endif

@@ -5,7 +5,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-typedef enum fm_dtype { FM_F32, FM_BF16 } fm_dtype;
+// FM_U8 and FM_S8 hold whole numbers, each of which stands for itself times the tensor's scale.
+typedef enum fm_dtype { FM_F32, FM_BF16, FM_U8, FM_S8 } fm_dtype;
 
 typedef struct fm_shape {
   int n, c, h, w; // rows of a matrix are n, its columns c, with h = w = 1
@@ -20,10 +21,14 @@ typedef struct fm_tensor {
   fm_shape shape;
   int block;
   void *data;
+  float scale; // of FM_U8 and FM_S8
 } fm_tensor;
 
 static inline size_t fm_dtype_size(fm_dtype dtype) {
-  return dtype == FM_F32 ? 4 : 2;
+  return dtype == FM_F32 ? 4 : dtype == FM_BF16 ? 2 : 1;
+}
+static inline int fm_dtype_is_int8(fm_dtype dtype) {
+  return dtype == FM_U8 || dtype == FM_S8;
 }
 static inline int fm_tensor_blocks(const fm_tensor *t) {
   return (t->shape.c + t->block - 1) / t->block;

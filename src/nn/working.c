@@ -7,15 +7,25 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clones.h"
+#include "nn/library.h"
 #include "nn/params_layout.h"
 #include "nn/primitive.h"
 #include "nn/profile.h"
+
+enum {
+  WORKING_MOST = 127,         // of a whole number
+  WORKING_MOST_IN_PAIRS = 63, // without VNNI pairs of products are added in 16 bits
+};
+// A channel whose largest weight is below is zero.
+static const float WORKING_LEAST = 1e-12f;
 
 struct fm_working {
   fm_working *next;
   fm_params *params;
   fm_working_spec spec;
-  void *memory; // NULL: the master itself serves
+  void *memory;  // NULL: the master itself serves
+  float *scales; // [channels] of whole numbers
   fm_primitive reorder;
   _Atomic uint64_t version; // of the parameters it was made from; 0: never
 };
@@ -28,6 +38,10 @@ static bool working_folds(const fm_working_spec *spec) {
   return spec->fold.gamma >= 0;
 }
 
+static bool working_is_int8(const fm_working_spec *spec) {
+  return spec->weight >= 0 && spec->wanted.data_type == dnnl_s8;
+}
+
 static bool working_same(const fm_working_spec *a, const fm_working_spec *b) {
   return a->weight == b->weight && a->bias == b->bias && a->channels == b->channels &&
          a->fold.gamma == b->fold.gamma && a->fold.beta == b->fold.beta &&
@@ -38,6 +52,7 @@ static bool working_same(const fm_working_spec *a, const fm_working_spec *b) {
 static void working_free(fm_working *working) {
   fm_primitive_release(&working->reorder);
   free(working->memory);
+  free(working->scales);
   free(working);
 }
 
@@ -59,6 +74,10 @@ static fm_status working_prepare(fm_working *working) {
   }
   if (!working_folds(spec) && dnnl_memory_desc_equal(&spec->master, &spec->wanted))
     return FM_OK;
+  if (working_is_int8(spec)) {
+    working->scales = calloc((size_t)spec->channels, sizeof *working->scales);
+    FM_CHECK_ALLOC(working->scales);
+  }
   const size_t bytes = dnnl_memory_desc_get_size(&spec->wanted);
   working->memory = aligned_alloc(64, (bytes + 63) / 64 * 64);
   FM_CHECK_ALLOC(working->memory);
@@ -131,17 +150,48 @@ static fm_status working_reorder(fm_working *working, const float *source) {
   return fm_primitive_run(&working->reorder);
 }
 
-// The norm's scale on each row of plain weights.
-static void working_scale(const fm_working *working, const float *source, float *out) {
+FM_KERNEL static float working_most(const float *row, size_t count) {
+  float most = 0;
+  for (size_t i = 0; i < count; ++i) {
+    const float size = row[i] < 0 ? -row[i] : row[i];
+    most = size > most ? size : most;
+  }
+  return most;
+}
+
+// Some layouts halve their numbers on the way in, for the same reason.
+static int working_limit(const dnnl_memory_desc_t *wanted) {
+  const bool halves = wanted->extra.flags & dnnl_memory_extra_flag_scale_adjust;
+  return halves || fm_nn_has_vnni() ? WORKING_MOST : WORKING_MOST_IN_PAIRS;
+}
+
+// What a row of plain weights is multiplied by, the norm's scale being `scale`; for whole numbers
+// so that its largest weight becomes the largest of them.
+static float working_factor(fm_working *working, int channel, const float *row, size_t count,
+                            float scale) {
+  if (!working->scales)
+    return scale;
+  const int limit = working_limit(&working->spec.wanted);
+  const float unit = working_most(row, count) * fabsf(scale) / (float)limit;
+  const bool any = unit >= WORKING_LEAST;
+  working->scales[channel] = any ? unit : 1;
+  return any ? scale / unit : 0;
+}
+
+// Each row of plain weights by its factor.
+static void working_scale(fm_working *working, const float *source, float *out) {
   const fm_working_spec *spec = &working->spec;
   const size_t row = fm_params_elements(working->params, spec->weight) / (size_t)spec->channels;
-  const float *gamma = fm_params_value(working->params, spec->fold.gamma);
-  const float *variance = fm_params_value(working->params, spec->fold.variance);
+  const bool folds = working_folds(spec);
+  const float *gamma = folds ? fm_params_value(working->params, spec->fold.gamma) : NULL;
+  const float *variance = folds ? fm_params_value(working->params, spec->fold.variance) : NULL;
 #pragma omp parallel for schedule(static)
   for (int c = 0; c < spec->channels; ++c) {
-    const float scale = gamma[c] / sqrtf(variance[c] + spec->fold.eps);
+    const float *from = source + (size_t)c * row;
+    const float scale = working_factor(working, c, from, row,
+                                       gamma ? gamma[c] / sqrtf(variance[c] + spec->fold.eps) : 1);
     for (size_t i = 0; i < row; ++i)
-      out[(size_t)c * row + i] = source[(size_t)c * row + i] * scale;
+      out[(size_t)c * row + i] = from[i] * scale;
   }
 }
 
@@ -149,7 +199,7 @@ static fm_status working_fold_weight(fm_working *working) {
   const fm_working_spec *spec = &working->spec;
   const float *source = fm_params_value(working->params, spec->weight);
   fm_status status;
-  if (working_folds(spec)) {
+  if (working_folds(spec) || working->scales) {
     // Not kept: for detection it is needed once, and in steps malloc finds the same place again.
     const size_t bytes = dnnl_memory_desc_get_size(&spec->master);
     float *scaled = aligned_alloc(64, (bytes + 63) / 64 * 64);
@@ -188,4 +238,12 @@ fm_status fm_working_data(fm_working *working, void **data) {
   fm_section_end_named(&section, "folding of norms into working weights");
   pthread_mutex_unlock(&working_mutex);
   return status;
+}
+
+fm_status fm_working_scales(fm_working *working, const float **scales) {
+  FM_ASSERT(working->scales);
+  void *data;
+  FM_TRY(fm_working_data(working, &data));
+  *scales = working->scales;
+  return FM_OK;
 }

@@ -1,6 +1,6 @@
 // Working copies of parameters: folded with a norm, in the number type and layout a primitive
-// wants. Shared by all plans over the same parameters, remade when the masters have changed.
-// Private to nn.
+// wants; as whole numbers with a scale for each output channel where that is FM_S8. Shared by all
+// plans over the same parameters, remade when the masters have changed. Private to nn.
 #ifndef FM_NN_WORKING_H
 #define FM_NN_WORKING_H
 
@@ -31,6 +31,9 @@ FM_MUST_USE fm_status fm_working_get(fm_working **out, fm_params *params,
                                      const fm_working_spec *spec);
 // Up-to-date memory of the copy.
 FM_MUST_USE fm_status fm_working_data(fm_working *working, void **data);
+// Of a copy in whole numbers: scales[c], so that a weight is its number times that. Up to date like
+// the copy; lent.
+FM_MUST_USE fm_status fm_working_scales(fm_working *working, const float **scales);
 // scale[c] = gamma / sqrt(variance + eps), 1 without a fold.
 void fm_fold_scale(fm_params *params, const fm_fold *fold, int channels, float *scale);
 

@@ -240,8 +240,20 @@ fm_status fm_config_precision(const fm_config *config, fm_dtype *out) {
     *out = fm_nn_prefers_bf16() ? FM_BF16 : FM_F32;
     return FM_OK;
   default:
-    return fm_fail(FM_ERR_ARGUMENT, "train.precision int8 is not for this job; use fp32 or bf16");
+    *out = FM_S8;
+    return FM_OK;
   }
+}
+
+fm_status fm_config_training_precision(const fm_config *config, fm_dtype *out) {
+  FM_TRY(fm_config_precision(config, out));
+  return *out == FM_S8 ? fm_fail(FM_ERR_ARGUMENT,
+                                 "train.precision int8 is for detection; train with fp32 or bf16")
+                       : FM_OK;
+}
+
+const char *fm_config_precision_name(fm_dtype precision) {
+  return precision == FM_BF16 ? "bf16" : precision == FM_S8 ? "int8" : "fp32";
 }
 
 // The keys that change how a run is carried out or how long, but no step of it.

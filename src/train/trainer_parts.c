@@ -116,7 +116,7 @@ static fm_status trainer_parts_make_detector(fm_trainer_parts *self) {
   for (int label = 1; label <= classes; label++)
     self->class_names[label - 1] = fm_dataset_class_name(options->dataset, label);
   fm_dtype precision;
-  FM_TRY(fm_config_precision(options->config, &precision));
+  FM_TRY(fm_config_training_precision(options->config, &precision));
   FM_TRY(fm_detector_new(&self->detector, &(fm_detector_options){
                                               .config = &options->config->model,
                                               .class_count = classes,

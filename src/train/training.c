@@ -58,7 +58,7 @@ static fm_status training_create(training *self) {
   const fm_training_options *options = self->options;
   FM_TRY(training_load_config(self));
   fm_dtype precision;
-  FM_TRY(fm_config_precision(&self->run.config, &precision)); // before anything is written
+  FM_TRY(fm_config_training_precision(&self->run.config, &precision)); // before anything is written
   // What `auto` means is measured; a resumed run must not measure it otherwise.
   self->run.config.train.precision = precision == FM_BF16 ? FM_PRECISION_BF16 : FM_PRECISION_FP32;
   FM_TRY(training_make_split(self));

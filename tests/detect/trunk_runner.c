@@ -64,7 +64,7 @@ static void runner_load(runner *self, const char *path) {
 }
 
 static void runner_write(const char *name, const fm_tensor *value) {
-  fm_tensor plain = {FM_F32, value->shape, 1, NULL};
+  fm_tensor plain = {.dtype = FM_F32, .shape = value->shape, .block = 1};
   plain.data = aligned_alloc(64, fm_tensor_bytes(&plain) / 64 * 64 + 64);
   if (!plain.data)
     exit(1);
@@ -76,7 +76,11 @@ static void runner_write(const char *name, const fm_tensor *value) {
 }
 
 static fm_plan *runner_run(const runner *self, const fm_graph *graph) {
-  const fm_plan_options options = {FM_INFER, self->precision, &self->picture, 1, self->workspace};
+  const fm_plan_options options = {.purpose = FM_INFER,
+                                   .precision = self->precision,
+                                   .inputs = &self->picture,
+                                   .input_count = 1,
+                                   .workspace = self->workspace};
   fm_plan *plan;
   runner_check(fm_plan_new(&plan, graph, &options), "plan");
   fm_plan_bind(plan, 0, self->picture.data, NULL);
@@ -133,7 +137,7 @@ int main(int argc, char **argv) {
   }
   for (int i = 3; i < argc; i++)
     runner_set(&self, argv[i]);
-  self.picture = (fm_tensor){FM_F32, shape, 1, NULL};
+  self.picture = (fm_tensor){.dtype = FM_F32, .shape = shape, .block = 1};
   self.picture.data = aligned_alloc(64, fm_tensor_bytes(&self.picture) / 64 * 64 + 64);
   const size_t floats = fm_tensor_elements(&self.picture);
   if (!self.picture.data || fread(self.picture.data, sizeof(float), floats, stdin) != floats)

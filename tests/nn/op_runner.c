@@ -82,12 +82,12 @@ static void runner_make_inputs(runner *self) {
       runner_die(key);
     bool plain = runner_int(self, "plain", -1) == i;
     int block = runner_int(self, "block", 16);
-    self->plain[i] = (fm_tensor){FM_F32, s, 1, NULL};
-    self->x[i] = (fm_tensor){plain ? FM_F32 : self->precision, s,
-                             plain   ? 1
-                             : block ? block
-                                     : s.c,
-                             NULL};
+    self->plain[i] = (fm_tensor){.dtype = FM_F32, .shape = s, .block = 1};
+    self->x[i] = (fm_tensor){.dtype = plain ? FM_F32 : self->precision,
+                             .shape = s,
+                             .block = plain   ? 1
+                                      : block ? block
+                                              : s.c};
     self->plain[i].data = runner_memory(fm_tensor_bytes(&self->plain[i]));
     self->x[i].data = runner_memory(fm_tensor_bytes(&self->x[i]));
     self->dx[i] = self->x[i];
@@ -186,7 +186,7 @@ static void runner_write(const char *prefix, const char *name, const float *valu
 }
 
 static void runner_write_tensor(const char *name, const fm_tensor *t) {
-  fm_tensor plain = {FM_F32, t->shape, 1, NULL};
+  fm_tensor plain = {.dtype = FM_F32, .shape = t->shape, .block = 1};
   plain.data = runner_memory(fm_tensor_bytes(&plain));
   fm_tensor_copy(&plain, t);
   runner_write("", name, plain.data, fm_tensor_elements(&plain));
@@ -218,7 +218,7 @@ static void runner_run(runner *self, fm_plan *plan, fm_params *params) {
   runner_check(fm_plan_forward(plan), "forward");
   fm_tensor y = fm_plan_output(plan, 0), dy = fm_plan_output_gradient(plan, 0);
   runner_write_tensor("y", &y);
-  fm_tensor plain = {FM_F32, dy.shape, 1, self->dy};
+  fm_tensor plain = {.dtype = FM_F32, .shape = dy.shape, .block = 1, .data = self->dy};
   if (!self->dy)
     runner_die("no dy");
   fm_tensor_copy(&dy, &plain);
@@ -252,7 +252,11 @@ int main(int argc, char **argv) {
   runner_check(fm_params_initialise(params, 1), "parameters");
   runner_read(&self, params);
   runner_check(fm_workspace_new(&workspace), "workspace");
-  const fm_plan_options options = {FM_TRAIN, self.precision, self.x, self.inputs, workspace};
+  const fm_plan_options options = {.purpose = FM_TRAIN,
+                                   .precision = self.precision,
+                                   .inputs = self.x,
+                                   .input_count = self.inputs,
+                                   .workspace = workspace};
   runner_check(fm_plan_new(&plan, graph, &options), "plan");
   runner_run(&self, plan, params);
   fm_plan_free(plan);

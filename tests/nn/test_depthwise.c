@@ -134,10 +134,11 @@ static void test_arrays_free(test_arrays *a) {
 }
 
 static fm_tensor test_tensor(fm_dtype dtype, fm_shape shape, int block, float *plain) {
-  fm_tensor tensor = {dtype, shape, block, NULL};
+  fm_tensor tensor = {.dtype = dtype, .shape = shape, .block = block};
   tensor.data = test_memory(fm_tensor_bytes(&tensor));
   if (plain)
-    fm_tensor_copy(&tensor, &(fm_tensor){FM_F32, shape, 1, plain});
+    fm_tensor_copy(&tensor,
+                   &(fm_tensor){.dtype = FM_F32, .shape = shape, .block = 1, .data = plain});
   else
     memset(tensor.data, 0xff, fm_tensor_bytes(&tensor)); // what is not written shows
   return tensor;
@@ -180,10 +181,13 @@ static size_t test_run(const test_setup *s, const test_arrays *a, const test_lay
   job.scratch = test_memory(bytes);
   memset(job.scratch, 0xff, bytes);
   fm_depthwise_run_backward(&job);
-  fm_tensor_copy(&(fm_tensor){FM_F32, a->x_shape, 1, result}, &job.dx);
-  const fm_tensor wide = {FM_F32, a->x_shape, layout->x_block, NULL};
+  fm_tensor_copy(&(fm_tensor){.dtype = FM_F32, .shape = a->x_shape, .block = 1, .data = result},
+                 &job.dx);
+  const fm_tensor wide = {.dtype = FM_F32, .shape = a->x_shape, .block = layout->x_block};
   float *values = test_memory(fm_tensor_bytes(&wide));
-  fm_tensor_copy(&(fm_tensor){FM_F32, a->x_shape, layout->x_block, values}, &job.dx);
+  fm_tensor_copy(
+      &(fm_tensor){.dtype = FM_F32, .shape = a->x_shape, .block = layout->x_block, .data = values},
+      &job.dx);
   double padding = 0; // copied as it is between tensors of one layout
   for (size_t i = 0; i < fm_tensor_elements(&wide); ++i)
     padding += fabs((double)values[i]);
@@ -280,11 +284,15 @@ static void test_network_run(test_network *net, fm_activation act, fm_norm norm,
                                 .init = FM_INIT_KAIMING_UNIFORM};
   fm_graph_output(net->graph, "y", fm_conv2d(net->graph, value, &options));
   test_check(fm_params_initialise(net->params, 5));
-  const fm_tensor x = {FM_F32, {2, 8, 6, 7}, 1, net->x};
+  const fm_tensor x = {.dtype = FM_F32, .shape = {2, 8, 6, 7}, .block = 1, .data = net->x};
   float *values = test_random(test_count(x.shape), 8);
   memcpy(net->x, values, sizeof net->x);
   free(values);
-  const fm_plan_options plan = {FM_TRAIN, FM_F32, &x, 1, net->workspace};
+  const fm_plan_options plan = {.purpose = FM_TRAIN,
+                                .precision = FM_F32,
+                                .inputs = &x,
+                                .input_count = 1,
+                                .workspace = net->workspace};
   test_check(fm_plan_new(&net->plan, net->graph, &plan));
   fm_plan_bind(net->plan, 0, net->x, net->dx);
   fm_params_zero_gradients(net->params);
@@ -292,7 +300,8 @@ static void test_network_run(test_network *net, fm_activation act, fm_norm norm,
   for (int i = 0; i < 1 + watched; ++i) {
     const fm_tensor seed = fm_plan_output_gradient(net->plan, i);
     values = test_random(test_count(seed.shape), 9);
-    fm_tensor_copy(&seed, &(fm_tensor){FM_F32, seed.shape, 1, values});
+    fm_tensor_copy(&seed,
+                   &(fm_tensor){.dtype = FM_F32, .shape = seed.shape, .block = 1, .data = values});
     if (watched && i == 0)
       fm_tensor_clear(&seed);
     free(values);

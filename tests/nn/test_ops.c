@@ -97,7 +97,8 @@ static void ops_fill_inputs(ops_run *run) {
       run->x[i].value[k] = (double)(probed ? ops_exact(run->precision, value) : value);
     }
     fm_tensor *in = &run->in[i];
-    *in = (fm_tensor){probed ? run->precision : FM_F32, run->shape[i], 1, NULL};
+    *in =
+        (fm_tensor){.dtype = probed ? run->precision : FM_F32, .shape = run->shape[i], .block = 1};
     if (probed)
       in->block = run->block ? run->block : in->shape.c;
     run->din[i] = *in;
@@ -105,7 +106,7 @@ static void ops_fill_inputs(ops_run *run) {
     run->din[i].data = probed ? ops_memory(fm_tensor_bytes(in)) : NULL;
     for (size_t k = 0; k < count; ++k)
       values[k] = (float)run->x[i].value[k];
-    const fm_tensor plain = {FM_F32, run->shape[i], 1, values};
+    const fm_tensor plain = {.dtype = FM_F32, .shape = run->shape[i], .block = 1, .data = values};
     fm_tensor_copy(in, &plain);
     free(values);
   }
@@ -155,8 +156,11 @@ static void ops_fill_params(ops_run *run) {
 
 static fm_plan *ops_plan(ops_run *run, fm_purpose purpose) {
   fm_plan *plan = NULL;
-  const fm_plan_options options = {purpose, run->precision, run->in, run->test->input_count,
-                                   run->workspace};
+  const fm_plan_options options = {.purpose = purpose,
+                                   .precision = run->precision,
+                                   .inputs = run->in,
+                                   .input_count = run->test->input_count,
+                                   .workspace = run->workspace};
   ops_check(fm_plan_cache_get(run->cache, &options, &plan));
   for (int i = 0; i < run->test->input_count; ++i)
     fm_plan_bind(plan, i, run->in[i].data, purpose == FM_TRAIN ? run->din[i].data : NULL);
@@ -164,7 +168,7 @@ static fm_plan *ops_plan(ops_run *run, fm_purpose purpose) {
 }
 
 static void ops_get_plain(const fm_tensor *t, float *out) {
-  const fm_tensor plain = {FM_F32, t->shape, 1, out};
+  const fm_tensor plain = {.dtype = FM_F32, .shape = t->shape, .block = 1, .data = out};
   fm_tensor_copy(&plain, t);
 }
 
@@ -187,7 +191,7 @@ static void ops_backward(ops_run *run, fm_plan *plan) {
   }
   for (size_t k = 0; k < run->y_count; ++k)
     values[k] = (float)run->dy[k];
-  const fm_tensor plain = {FM_F32, seed.shape, 1, values};
+  const fm_tensor plain = {.dtype = FM_F32, .shape = seed.shape, .block = 1, .data = values};
   fm_tensor_copy(&seed, &plain);
   free(values);
   fm_params_zero_gradients(run->params);

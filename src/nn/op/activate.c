@@ -24,7 +24,6 @@ static fm_status activate_infer(const fm_node *node, const fm_shape *x, fm_shape
 }
 
 static fm_status activate_prepare(fm_op_context *context) {
-  context->y.dtype = context->precision;
   context->y.block = context->x[0].block;
   bool reads_y = fm_activation_tells_slope(activate_kind(context));
   context->reads_y_in_backward = context->wants_dx[0] && reads_y;

@@ -13,7 +13,6 @@ static fm_status add_infer(const fm_node *node, const fm_shape *x, fm_shape *y) 
 }
 
 static fm_status add_prepare(fm_op_context *context) {
-  context->y.dtype = context->precision;
   context->y.block = context->x[0].block;
   return FM_OK;
 }

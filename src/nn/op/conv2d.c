@@ -2,9 +2,11 @@
 // (OC,IC/groups,K,K), y (n,OC,h',w') with h' = (h + padding + padding_end - dilation (K-1) - 1) /
 // stride + 1. Norm frozen, or any norm at inference, is folded into weight and bias.
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "nn/op/conv2d.h"
+#include "nn/op/int8.h"
 #include "nn/params_layout.h"
 
 enum { CONV_WINOGRAD_PIXELS = 900, CONV_BLOCK = 16 };
@@ -63,8 +65,8 @@ static fm_status conv2d_attributes(dnnl_primitive_attr_t *out, const conv2d_opti
   return fm_dnnl_check(status, "dnnl_post_ops");
 }
 
-static fm_status conv2d_weight_desc(dnnl_memory_desc_t *out, const fm_op_context *context,
-                                    fm_dtype dtype, bool plain) {
+fm_status fm_conv2d_weight_desc(dnnl_memory_desc_t *out, const fm_op_context *context,
+                                fm_dtype dtype, bool plain) {
   const conv2d_options *o = conv2d_options_of(context->node);
   const int ic = context->x[0].shape.c;
   if (o->groups == 1) {
@@ -106,7 +108,7 @@ static fm_status conv2d_forward_pd(dnnl_primitive_desc_t *pd, const fm_op_contex
   const conv2d_options *o = conv2d_options_of(context->node);
   dnnl_memory_desc_t source, weight, bias;
   FM_TRY(fm_dnnl_any(&source, context->x[0].shape, context->precision));
-  FM_TRY(conv2d_weight_desc(&weight, context, context->precision, false));
+  FM_TRY(fm_conv2d_weight_desc(&weight, context, context->precision, false));
   const dnnl_dims_t channels = {o->out_channels};
   FM_DNNL(dnnl_memory_desc_init_by_tag(&bias, 1, channels, dnnl_f32, dnnl_a));
   conv2d_geometry g;
@@ -152,7 +154,7 @@ static size_t conv2d_take(size_t *used, size_t bytes) {
   return offset;
 }
 
-static fm_status conv2d_prepare_working(fm_op_context *context, const dnnl_memory_desc_t *weight) {
+fm_status fm_conv2d_prepare_working(fm_op_context *context, const dnnl_memory_desc_t *weight) {
   conv2d_state *state = context->state;
   const conv2d_options *o = conv2d_options_of(context->node);
   const int *params = context->node->params;
@@ -164,7 +166,7 @@ static fm_status conv2d_prepare_working(fm_op_context *context, const dnnl_memor
   if (o->norm != FM_NORM_NONE && !state->batch_norm)
     spec.fold = (fm_fold){params[CONV_GAMMA], params[CONV_BETA], params[CONV_MEAN],
                           params[CONV_VARIANCE], o->eps};
-  FM_TRY(conv2d_weight_desc(&spec.master, context, FM_F32, true));
+  FM_TRY(fm_conv2d_weight_desc(&spec.master, context, FM_F32, true));
   FM_TRY(fm_working_get(&state->weight, context->params, &spec));
   spec.weight = -1;
   spec.bias = params[CONV_BIAS];
@@ -198,7 +200,7 @@ static fm_status conv2d_prepare_primitive(fm_op_context *context) {
   state->source = context->x[0];
   state->source.dtype = context->precision;
   FM_TRY(fm_dnnl_layout(&state->source, &source));
-  return conv2d_prepare_working(context, &weight);
+  return fm_conv2d_prepare_working(context, &weight);
 }
 
 // x and the residual arrive in another layout when their maker is no convolution, or pads its
@@ -217,9 +219,7 @@ static fm_status conv2d_prepare_reorders(fm_op_context *context) {
   state->reorders_residual =
       o->residual && !state->batch_norm && !conv2d_same_layout(&context->x[1], &context->y);
   if (state->reorders_residual) {
-    FM_TRY(fm_dnnl_desc(&from, &context->x[1]));
-    FM_TRY(fm_dnnl_desc(&to, &context->y));
-    FM_TRY(fm_primitive_reorder(&state->residual_reorder, &from, &to));
+    FM_TRY(fm_int8_reorder(&state->residual_reorder, &context->x[1], &context->y));
   }
   return FM_OK;
 }
@@ -231,15 +231,20 @@ static fm_status conv2d_prepare(fm_op_context *context) {
   const bool backward = context->purpose == FM_TRAIN && (context->trains || context->wants_dx[0] ||
                                                          (o->residual && context->wants_dx[1]));
   state->keeps_preactivation = backward && !state->batch_norm && o->act == FM_ACT_HARD_SWISH;
-  FM_TRY(conv2d_prepare_primitive(context));
-  FM_TRY(conv2d_prepare_reorders(context));
+  state->int8 = fm_int8_source(&state->source, context);
+  if (state->int8) {
+    FM_TRY(fm_conv2d_int8_prepare(context));
+  } else {
+    FM_TRY(conv2d_prepare_primitive(context));
+    FM_TRY(conv2d_prepare_reorders(context));
+  }
   if (state->batch_norm)
     FM_TRY(fm_conv2d_norm_check(&context->y));
   size_t used = 0;
   state->scratch_source =
       conv2d_take(&used, state->reorders_source ? fm_tensor_bytes(&state->source) : 0);
-  state->scratch_residual =
-      conv2d_take(&used, state->reorders_residual ? fm_tensor_bytes(&context->y) : 0);
+  state->scratch_residual = conv2d_take(
+      &used, state->reorders_residual ? fm_tensor_elements(&context->y) * sizeof(float) : 0);
   state->scratch_pad_forward = conv2d_take(&used, state->forward.scratchpad_bytes);
   const size_t padded = (size_t)fm_tensor_blocks(&context->y) * (size_t)context->y.block;
   if (state->batch_norm)
@@ -279,6 +284,8 @@ static fm_status conv2d_forward(fm_op_context *context) {
   }
   FM_TRY(fm_working_data(state->weight, &weight));
   FM_TRY(fm_working_data(state->bias, &bias));
+  if (state->int8)
+    bias = state->int8_bias;
   const bool aside = state->batch_norm || state->keeps_preactivation;
   void *destination = aside ? context->saved : context->y.data;
   fm_primitive_set(&state->forward, DNNL_ARG_SRC, source);
@@ -306,6 +313,7 @@ static void conv2d_release(fm_op_context *context) {
   fm_primitive_release(&state->source_reorder);
   fm_primitive_release(&state->residual_reorder);
   fm_primitive_release(&state->weight_gradient_reorder);
+  free(state->int8_bias);
 }
 
 // Adds NAME.SUFFIX, or nothing once the graph has failed.
@@ -405,6 +413,7 @@ const fm_op fm_op_conv2d = {
     .name = "conv2d",
     .state_bytes = sizeof(conv2d_state),
     .sums_gradients = true,
+    .quantises = true,
     .infer = conv2d_infer,
     .prepare = conv2d_prepare,
     .forward = conv2d_forward,

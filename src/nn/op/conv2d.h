@@ -1,5 +1,6 @@
 // The parts of the convolution op: conv2d.c (declaration, forward), conv2d_backward.c,
-// conv2d_norm.c (batch statistics).
+// conv2d_norm.c (batch
+// statistics), conv2d_int8.c (whole numbers).
 #ifndef FM_NN_OP_CONV2D_H
 #define FM_NN_OP_CONV2D_H
 
@@ -43,7 +44,9 @@ typedef struct conv2d_state {
   fm_primitive source_reorder, residual_reorder, weight_gradient_reorder;
   bool reorders_source, reorders_residual, reorders_weight_gradient;
   fm_working *weight, *bias, *weight_backward;
-  fm_tensor source;         // x in the layout the primitive wants
+  fm_tensor source; // x in the layout the primitive wants
+  bool int8;
+  float *int8_bias;         // of the product in whole numbers, else NULL
   bool batch_norm;          // with batch statistics
   bool keeps_preactivation; // the activation's gradient needs its input (hard-swish)
   bool trains_weight, trains_bias, wants_weight_gradient;
@@ -59,6 +62,12 @@ typedef struct conv2d_state {
   size_t scratch_pad_forward, scratch_pad_data, scratch_pad_weights;
 } conv2d_state;
 
+FM_MUST_USE fm_status fm_conv2d_weight_desc(dnnl_memory_desc_t *out, const fm_op_context *context,
+                                            fm_dtype dtype, bool plain);
+FM_MUST_USE fm_status fm_conv2d_prepare_working(fm_op_context *context,
+                                                const dnnl_memory_desc_t *weight);
+// state->source is what fm_int8_source says.
+FM_MUST_USE fm_status fm_conv2d_int8_prepare(fm_op_context *context);
 fm_status fm_conv2d_prepare_backward(fm_op_context *context);
 fm_status fm_conv2d_backward(fm_op_context *context);
 

@@ -2,11 +2,13 @@
 // (n,OUT,1,1).
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/clones.h"
 #include "nn/chunk.h"
 #include "nn/op.h"
+#include "nn/op/int8.h"
 #include "nn/params_layout.h"
 #include "nn/primitive.h"
 #include "nn/working.h"
@@ -21,8 +23,10 @@ enum { LINEAR_WEIGHT, LINEAR_BIAS, LINEAR_PARAMS };
 typedef struct linear_state {
   fm_primitive forward, backward_data, backward_weights, weight_gradient_reorder;
   bool reorders_weight_gradient, flat; // flat: x is a matrix
+  bool int8, converts;                 // converts: x arrives in another number type or order
+  float *int8_bias;                    // of the product in whole numbers, else NULL
   fm_working *weight, *bias, *weight_backward;
-  fm_tensor x; // x in the plan's number type
+  fm_tensor x; // x as the product reads it
   size_t scratch_x_forward, scratch_pad_forward;
   size_t scratch_x, scratch_dy, scratch_diff, scratch_plain, scratch_bias, scratch_pad_data,
       scratch_pad_weights;
@@ -60,7 +64,7 @@ static fm_status linear_make_descs(linear_descs *d, fm_op_context *context) {
   linear_state *state = context->state;
   const fm_tensor *x = &state->x;
   state->flat = x->shape.h == 1 && x->shape.w == 1 && (x->block == 1 || x->block == x->shape.c);
-  const dnnl_data_type_t type = fm_dnnl_type(context->precision);
+  const dnnl_data_type_t type = fm_dnnl_type(x->dtype);
   if (state->flat) {
     const dnnl_dims_t dims = {x->shape.n, x->shape.c};
     FM_DNNL(dnnl_memory_desc_init_by_tag(&d->x, 2, dims, type, dnnl_ab));
@@ -68,10 +72,10 @@ static fm_status linear_make_descs(linear_descs *d, fm_op_context *context) {
     FM_TRY(fm_dnnl_desc(&d->x, x));
   }
   const dnnl_dims_t out = {context->y.shape.n, context->y.shape.c};
-  FM_DNNL(dnnl_memory_desc_init_by_tag(&d->y, 2, out, type, dnnl_ab));
+  FM_DNNL(dnnl_memory_desc_init_by_tag(&d->y, 2, out, fm_dnnl_type(context->y.dtype), dnnl_ab));
   const dnnl_dims_t channels = {context->y.shape.c};
   FM_DNNL(dnnl_memory_desc_init_by_tag(&d->bias, 1, channels, dnnl_f32, dnnl_a));
-  FM_TRY(linear_weight_desc(&d->weight_any, context, type, true));
+  FM_TRY(linear_weight_desc(&d->weight_any, context, state->int8 ? dnnl_s8 : type, true));
   FM_TRY(linear_weight_desc(&d->diff_any, context, dnnl_f32, true));
   return linear_weight_desc(&d->master, context, dnnl_f32, false);
 }
@@ -88,37 +92,82 @@ static fm_status linear_working(fm_working **out, fm_op_context *context, const 
   return fm_working_get(out, context->params, &spec);
 }
 
-static fm_status linear_prepare_forward(fm_op_context *context, const linear_descs *d,
-                                        dnnl_primitive_desc_t *hint) {
-  linear_state *state = context->state;
-  const linear_options *o = linear_options_of(context->node);
-  dnnl_inner_product_desc_t desc;
-  FM_DNNL(dnnl_inner_product_forward_desc_init(
-      &desc, context->purpose == FM_TRAIN ? dnnl_forward_training : dnnl_forward_inference, &d->x,
-      &d->weight_any, &d->bias, &d->y));
-  dnnl_primitive_attr_t attributes;
-  FM_TRY(fm_dnnl_attributes(&attributes));
+static fm_status linear_attributes(dnnl_primitive_attr_t *out, const linear_options *o) {
+  FM_TRY(fm_dnnl_attributes(out));
   dnnl_post_ops_t ops;
   dnnl_status_t status = dnnl_post_ops_create(&ops);
   if (status == dnnl_success && o->act == FM_ACT_RELU)
     status = dnnl_post_ops_append_eltwise(ops, 1.0f, dnnl_eltwise_relu, 0, 0);
   if (status == dnnl_success)
-    status = dnnl_primitive_attr_set_post_ops(attributes, ops);
+    status = dnnl_primitive_attr_set_post_ops(*out, ops);
   dnnl_post_ops_destroy(ops);
-  dnnl_primitive_desc_t pd = NULL;
+  if (status != dnnl_success)
+    dnnl_primitive_attr_destroy(*out);
+  return fm_dnnl_check(status, "dnnl_post_ops");
+}
+
+// Takes over the attributes.
+static fm_status linear_forward_pd(dnnl_primitive_desc_t *pd, const fm_op_context *context,
+                                   const linear_descs *d, dnnl_primitive_attr_t attributes) {
+  dnnl_inner_product_desc_t desc;
+  dnnl_status_t status = dnnl_inner_product_forward_desc_init(
+      &desc, context->purpose == FM_TRAIN ? dnnl_forward_training : dnnl_forward_inference, &d->x,
+      &d->weight_any, &d->bias, &d->y);
   if (status == dnnl_success)
-    status = dnnl_primitive_desc_create(&pd, &desc, attributes, fm_dnnl_engine(), NULL);
+    status = dnnl_primitive_desc_create(pd, &desc, attributes, fm_dnnl_engine(), NULL);
   dnnl_primitive_attr_destroy(attributes);
-  FM_TRY(fm_dnnl_check(status, "dnnl_inner_product_forward"));
-  FM_DNNL(dnnl_primitive_desc_clone(hint, pd));
+  return fm_dnnl_check(status, "dnnl_inner_product_forward");
+}
+
+// Takes over pd.
+static fm_status linear_take_forward(fm_op_context *context, const linear_descs *d,
+                                     dnnl_primitive_desc_t pd) {
+  linear_state *state = context->state;
   const dnnl_memory_desc_t weight = *dnnl_primitive_desc_query_md(pd, dnnl_query_weights_md, 0);
   FM_TRY(fm_primitive_init(&state->forward, pd));
   FM_TRY(fm_primitive_add(&state->forward, DNNL_ARG_SRC, &d->x));
   FM_TRY(fm_primitive_add(&state->forward, DNNL_ARG_WEIGHTS, &weight));
   FM_TRY(fm_primitive_add(&state->forward, DNNL_ARG_BIAS, &d->bias));
   FM_TRY(fm_primitive_add(&state->forward, DNNL_ARG_DST, &d->y));
+  if (state->int8)
+    return FM_OK;
   FM_TRY(linear_working(&state->weight, context, d, &weight, false));
   return linear_working(&state->bias, context, d, &weight, true);
+}
+
+static fm_status linear_prepare_forward(fm_op_context *context, const linear_descs *d,
+                                        dnnl_primitive_desc_t *hint) {
+  dnnl_primitive_attr_t attributes;
+  dnnl_primitive_desc_t pd;
+  FM_TRY(linear_attributes(&attributes, linear_options_of(context->node)));
+  FM_TRY(linear_forward_pd(&pd, context, d, attributes));
+  FM_DNNL(dnnl_primitive_desc_clone(hint, pd));
+  return linear_take_forward(context, d, pd);
+}
+
+// In whole numbers: a first descriptor gives the weights' layout, and so their scales, which the
+// primitive is made with.
+static fm_status linear_prepare_int8(fm_op_context *context, const linear_descs *d) {
+  linear_state *state = context->state;
+  fm_int8_product product = {.channels = context->y.shape.c,
+                             .act = linear_options_of(context->node)->act,
+                             .source_scale = state->x.scale,
+                             .y = context->y};
+  dnnl_primitive_attr_t attributes;
+  dnnl_primitive_desc_t pd;
+  FM_TRY(fm_int8_attributes(&attributes, &product));
+  FM_TRY(linear_forward_pd(&pd, context, d, attributes));
+  const dnnl_memory_desc_t weight = *dnnl_primitive_desc_query_md(pd, dnnl_query_weights_md, 0);
+  dnnl_primitive_desc_destroy(pd);
+  FM_TRY(linear_working(&state->weight, context, d, &weight, false));
+  FM_TRY(linear_working(&state->bias, context, d, &weight, true));
+  FM_TRY(fm_working_scales(state->weight, &product.weight_scales));
+  void *bias;
+  FM_TRY(fm_working_data(state->bias, &bias));
+  FM_TRY(fm_int8_bias(&state->int8_bias, &product, bias));
+  FM_TRY(fm_int8_attributes(&attributes, &product));
+  FM_TRY(linear_forward_pd(&pd, context, d, attributes));
+  return linear_take_forward(context, d, pd);
 }
 
 static fm_status linear_prepare_data(fm_op_context *context, const linear_descs *d,
@@ -169,16 +218,21 @@ static size_t linear_take(size_t *used, size_t bytes) {
 static fm_status linear_prepare(fm_op_context *context) {
   linear_state *state = context->state;
   const linear_options *o = linear_options_of(context->node);
-  context->y.dtype = context->precision;
   context->y.block = o->out_features;
-  state->x = context->x[0];
-  state->x.dtype = context->precision;
+  state->int8 = fm_int8_source(&state->x, context);
+  if (!state->int8) {
+    context->y.dtype = context->precision;
+    state->x = context->x[0];
+    state->x.dtype = context->precision;
+  }
+  state->converts = context->x[0].dtype != state->x.dtype || context->x[0].block != state->x.block;
   linear_descs d;
   FM_TRY(linear_make_descs(&d, context));
   dnnl_primitive_desc_t hint = NULL;
   dnnl_primitive_attr_t attributes = NULL;
   size_t diff_bytes = 0;
-  fm_status status = linear_prepare_forward(context, &d, &hint);
+  fm_status status =
+      state->int8 ? linear_prepare_int8(context, &d) : linear_prepare_forward(context, &d, &hint);
   const bool training = context->purpose == FM_TRAIN;
   if (status == FM_OK)
     status = fm_dnnl_attributes(&attributes);
@@ -189,7 +243,7 @@ static fm_status linear_prepare(fm_op_context *context) {
   dnnl_primitive_attr_destroy(attributes);
   dnnl_primitive_desc_destroy(hint);
   FM_TRY(status);
-  size_t converted = context->x[0].dtype == context->precision ? 0 : fm_tensor_bytes(&state->x);
+  size_t converted = state->converts ? fm_tensor_bytes(&state->x) : 0;
   size_t used_forward = 0;
   state->scratch_x_forward = linear_take(&used_forward, converted);
   state->scratch_pad_forward = linear_take(&used_forward, state->forward.scratchpad_bytes);
@@ -208,10 +262,10 @@ static fm_status linear_prepare(fm_op_context *context) {
   return FM_OK;
 }
 
-// x in the plan's number type: itself, or converted into the scratch at `offset`.
+// x as the product reads it: itself, or converted into the scratch at `offset`.
 static void *linear_source(fm_op_context *context, size_t offset) {
   linear_state *state = context->state;
-  if (context->x[0].dtype == context->precision)
+  if (!state->converts)
     return context->x[0].data;
   state->x.data = (uint8_t *)context->scratch + offset;
   fm_tensor_copy(&state->x, &context->x[0]);
@@ -223,6 +277,8 @@ static fm_status linear_forward(fm_op_context *context) {
   void *weight, *bias;
   FM_TRY(fm_working_data(state->weight, &weight));
   FM_TRY(fm_working_data(state->bias, &bias));
+  if (state->int8)
+    bias = state->int8_bias;
   fm_primitive_set(&state->forward, DNNL_ARG_SRC, linear_source(context, state->scratch_x_forward));
   fm_primitive_set(&state->forward, DNNL_ARG_WEIGHTS, weight);
   fm_primitive_set(&state->forward, DNNL_ARG_BIAS, bias);
@@ -324,6 +380,7 @@ static void linear_release(fm_op_context *context) {
   fm_primitive_release(&state->backward_data);
   fm_primitive_release(&state->backward_weights);
   fm_primitive_release(&state->weight_gradient_reorder);
+  free(state->int8_bias);
 }
 
 static int linear_add_param(fm_graph *graph, const char *name, const char *suffix,
@@ -422,6 +479,7 @@ static void linear_describe(const fm_node *node, fm_node_settings *out) {
 const fm_op fm_op_linear = {
     .name = "linear",
     .state_bytes = sizeof(linear_state),
+    .quantises = true,
     .infer = linear_infer,
     .prepare = linear_prepare,
     .forward = linear_forward,

@@ -57,6 +57,7 @@ static const fm_op_case output_plain_cases[] = {
 
 const fm_op fm_op_output_plain = {
     .name = "output_plain",
+    .exact = true,
     .infer = output_plain_infer,
     .prepare = output_plain_prepare,
     .forward = output_plain_forward,

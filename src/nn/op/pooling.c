@@ -21,6 +21,7 @@ fm_status fm_pooling_prepare(fm_op_context *context, dnnl_alg_kind_t kind, const
   pooling_state *state = context->state;
   const bool training = context->purpose == FM_TRAIN;
   context->y.dtype = context->x[0].dtype;
+  context->y.scale = context->x[0].scale; // which neither a maximum nor a mean leaves
   context->y.block =
       context->x[0].block == context->x[0].shape.c ? context->y.shape.c : context->x[0].block;
   dnnl_memory_desc_t x, y;

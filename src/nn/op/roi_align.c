@@ -11,24 +11,9 @@
 #include "base/clones.h"
 #include "nn/chunk.h"
 #include "nn/op.h"
+#include "nn/op/roi_align.h"
 
-enum { ROI_TABLE_MAX = 64, ROI_TILE = 16 };
-
-typedef struct roi_options {
-  int levels, output_size, sampling_ratio;
-  bool plain;
-} roi_options;
-
-// One sample's place on one axis; both weights are 0 outside the picture.
-typedef struct roi_sample {
-  int low, high;
-  float low_weight, high_weight;
-} roi_sample;
-
-typedef struct roi_table {
-  roi_sample y[ROI_TABLE_MAX], x[ROI_TABLE_MAX];
-  int level, image; // level -1: masked
-} roi_table;
+enum { ROI_TILE = 16 };
 
 typedef struct roi_state {
   int threads, rois;
@@ -64,8 +49,11 @@ static fm_status roi_prepare(fm_op_context *context) {
   if (context->wants_dx[options->levels])
     return fm_fail(FM_ERR_UNSUPPORTED, "roi_align: rois have no gradient");
   size_t bins = (size_t)options->output_size * (size_t)options->output_size;
-  context->y.dtype = context->precision;
-  context->y.block = options->plain ? 1 : context->x[0].block;
+  // Whole numbers stay interleaved, which products in them read best.
+  if (fm_dtype_is_int8(context->y.dtype))
+    context->y.block = context->y.shape.c;
+  else
+    context->y.block = options->plain ? 1 : context->x[0].block;
   state->threads = omp_get_max_threads();
   state->rois = rois->shape.n;
   for (int i = 0; i < options->levels; i++) {
@@ -149,6 +137,7 @@ typedef struct roi_work {
   const roi_table *table;
   int output_size, ratio, width;
   size_t block;
+  float scale; // of the plane's numbers
 } roi_work;
 
 typedef struct roi_corners {
@@ -169,8 +158,16 @@ static inline __attribute__((always_inline)) roi_corners roi_corners_of(const ro
 
 static inline __attribute__((always_inline)) float roi_load(const void *plane, fm_dtype dtype,
                                                             size_t at) {
-  return dtype == FM_F32 ? ((const float *)plane)[at]
-                         : fm_bf16_to_f32(((const uint16_t *)plane)[at]);
+  switch (dtype) {
+  case FM_F32:
+    return ((const float *)plane)[at];
+  case FM_BF16:
+    return fm_bf16_to_f32(((const uint16_t *)plane)[at]);
+  case FM_U8:
+    return (float)((const uint8_t *)plane)[at];
+  default:
+    return (float)((const int8_t *)plane)[at];
+  }
 }
 
 // `lanes` channels of one bin; a constant lane count makes the inner loops one vector each.
@@ -190,7 +187,7 @@ static inline __attribute__((always_inline)) void roi_bin(const roi_work *work, 
                   c.weight[3] * roi_load(plane, dtype, c.at[3] + first + k);
     }
   for (size_t k = 0; k < lanes; k++)
-    out[(size_t)bin * work->block + first + k] = sum[k] / (float)(ratio * ratio);
+    out[(size_t)bin * work->block + first + k] = work->scale * sum[k] / (float)(ratio * ratio);
 }
 
 static inline __attribute__((always_inline)) void roi_bins(const roi_work *work, float *out,
@@ -211,6 +208,23 @@ FM_KERNEL static void roi_pool_f32(const roi_work *work, float *out, const void 
 
 FM_KERNEL static void roi_pool_bf16(const roi_work *work, float *out, const void *plane) {
   roi_bins(work, out, plane, FM_BF16);
+}
+
+FM_KERNEL static void roi_pool_u8(const roi_work *work, float *out, const void *plane) {
+  roi_bins(work, out, plane, FM_U8);
+}
+
+FM_KERNEL static void roi_pool_s8(const roi_work *work, float *out, const void *plane) {
+  roi_bins(work, out, plane, FM_S8);
+}
+
+static void roi_pool(const roi_work *work, float *out, const void *plane, fm_dtype dtype) {
+  static void (*const kernels[])(const roi_work *, float *,
+                                 const void *) = {[FM_F32] = roi_pool_f32,
+                                                  [FM_BF16] = roi_pool_bf16,
+                                                  [FM_U8] = roi_pool_u8,
+                                                  [FM_S8] = roi_pool_s8};
+  kernels[dtype](work, out, plane);
 }
 
 static inline __attribute__((always_inline)) void roi_spread_bin(const roi_work *work, float *plane,
@@ -248,7 +262,8 @@ static roi_work roi_work_on(const fm_op_context *context, const fm_tensor *level
                     .output_size = options->output_size,
                     .ratio = options->sampling_ratio,
                     .width = level->shape.w,
-                    .block = (size_t)level->block};
+                    .block = (size_t)level->block,
+                    .scale = fm_dtype_is_int8(level->dtype) ? level->scale : 1};
 }
 
 static void *roi_plane(const fm_tensor *level, int image, int block) {
@@ -264,6 +279,11 @@ static void roi_forward_row(const fm_op_context *context, const roi_table *table
     return;
   }
   const fm_tensor *level = &context->x[table->level];
+  if (fm_roi_align_int8_knows(roi_options_of(context->node), level, row)) {
+    const fm_tensor image = fm_tensor_image(level, table->image);
+    fm_roi_align_int8(roi_options_of(context->node), table, &image, row);
+    return;
+  }
   roi_work work = roi_work_on(context, level, table);
   fm_tensor layout = *row;
   layout.block = level->block;
@@ -273,10 +293,7 @@ static void roi_forward_row(const fm_op_context *context, const roi_table *table
   float *target = fm_chunk_target(row, &layout, 0, buffer);
   for (int b = 0; b < fm_tensor_blocks(level); b++) {
     const void *from = roi_plane(level, table->image, b);
-    if (level->dtype == FM_F32)
-      roi_pool_f32(&work, target + (size_t)b * plane, from);
-    else
-      roi_pool_bf16(&work, target + (size_t)b * plane, from);
+    roi_pool(&work, target + (size_t)b * plane, from, level->dtype);
   }
   fm_chunk_write(row, &layout, 0, fm_tensor_elements(&layout), target);
 }

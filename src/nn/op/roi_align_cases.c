@@ -146,5 +146,12 @@ const fm_op_case fm_roi_align_cases[] = {
      .reference = roi_case_expect_one,
      .fill = roi_case_fill_one,
      .no_gradient = {false, true}},
+    {.name = "roi_align takes channels that fill several vectors and some more",
+     .input_count = 2,
+     .inputs = {{2, 101, 8, 10}, {2, 7, 1, 1}},
+     .build = roi_case_build_one,
+     .reference = roi_case_expect_one,
+     .fill = roi_case_fill_one,
+     .no_gradient = {false, true}},
     {.name = NULL},
 };
