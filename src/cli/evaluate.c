@@ -6,9 +6,9 @@
 #include "base/file.h"
 #include "base/progress.h"
 #include "cli/model.h"
+#include "cli/part.h"
 #include "cli/verb.h"
 #include "data/dataset.h"
-#include "data/split.h"
 #include "eval/analysis.h"
 #include "eval/results.h"
 #include "predict/evaluation.h"
@@ -43,47 +43,6 @@ typedef struct evaluate_job {
   bool notebook;
   int bootstrap_rounds;
 } evaluate_job;
-
-static fm_status evaluate_part(const fm_cli *cli, int fold, fm_subset_part *out) {
-  const char *word = fm_cli_value(cli, "--subset");
-  static const char *const words[] = {
-      [FM_SUBSET_TRAIN] = "train", [FM_SUBSET_TEST] = "test", [FM_SUBSET_VALID] = "valid"};
-  if (!fm_cli_value(cli, "--split")) {
-    *out = FM_SUBSET_ALL;
-    return word || fold ? fm_fail(FM_ERR_ARGUMENT, "--subset and --fold need --split FILE, which "
-                                                   "facemask split writes")
-                        : FM_OK;
-  }
-  *out = fold ? FM_SUBSET_VALID : FM_SUBSET_TEST;
-  if (!word)
-    return FM_OK;
-  for (int part = FM_SUBSET_TRAIN; part <= FM_SUBSET_VALID; ++part) {
-    *out = (fm_subset_part)part;
-    if (strcmp(word, words[part]) == 0)
-      return FM_OK;
-  }
-  return fm_fail(FM_ERR_ARGUMENT, "--subset %s: train, test or valid", word);
-}
-
-static fm_status evaluate_choose(evaluate_job *job) {
-  const char *path = fm_cli_value(job->cli, "--split");
-  int fold;
-  fm_subset_part part;
-  FM_TRY(fm_cli_int(job->cli, "--fold", 0, 1, 1000, &fold));
-  FM_TRY(evaluate_part(job->cli, fold, &part));
-  fm_split split = {0};
-  if (path)
-    FM_TRY(fm_split_read(&split, path));
-  size_t missing = 0;
-  fm_status status =
-      fm_eval_subset_make(&job->subset, job->dataset, path ? &split : NULL, part, fold, &missing);
-  fm_split_release(&split);
-  if (status >= 0 && missing > 0 && fm_cli_value(job->cli, "--strict"))
-    status = fm_fail(FM_ERR_FORMAT, "%s: %zu names are not in the data", path, missing);
-  else if (status >= 0 && missing > 0)
-    fm_say("left out: %zu names of the split are not in the data", missing);
-  return status;
-}
 
 static fm_status evaluate_run_model(evaluate_job *job) {
   FM_TRY(fm_dataset_require_pictures(job->dataset));
@@ -245,7 +204,7 @@ static fm_status evaluate_measure(evaluate_job *job) {
 static fm_status evaluate_job_run(evaluate_job *job) {
   const char *predictions = fm_cli_value(job->cli, "--predictions");
   FM_TRY(evaluate_measure(job));
-  FM_TRY(evaluate_choose(job));
+  FM_TRY(fm_cli_choose_part(job->cli, job->dataset, FM_SUBSET_TEST, &job->subset));
   FM_TRY(predictions ? evaluate_read_predictions(job, predictions) : evaluate_run_model(job));
   return evaluate_report(job);
 }

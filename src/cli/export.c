@@ -1,20 +1,33 @@
-// facemask export: a weights file in the form of another program.
+// facemask export: a weights file in the form of another program, or with the ranges that int8
+// detection needs.
 #include <stdio.h>
 #include <string.h>
 
 #include "base/options.h"
 #include "base/progress.h"
+#include "cli/part.h"
 #include "cli/verb.h"
+#include "data/dataset.h"
 #include "detect/export.h"
+#include "predict/calibration.h"
 
 static const fm_cli_option export_options[] = {
     {"--weights", "FILE", "the weights file"},
     {"--format", "onnx|torch|safetensors",
      "the whole detector, a state_dict, or the tensors alone"},
+    {"--calibrate", "DATA",
+     "instead: the weights file with the ranges for --precision int8, measured on these pictures"},
+    {"--split", "FILE", "calibrate on a part of the data, as facemask split wrote it"},
+    {"--subset", "train|test|valid", "which part (default train)"},
+    {"--fold", "K", "the fold, from 1"},
+    {"--pictures", "N", "at most so many of them, spread evenly (default 128)"},
+    {"--images", "DIR", "the picture folder, when it is not beside the annotations"},
     {"--out", "FILE", "where to write"},
     {"--size", "WxH", "onnx: pixels of the pictures it takes, multiples of 32 (default: min_size)"},
     {NULL, NULL, NULL},
 };
+enum { EXPORT_PICTURES = 128 };
+
 static const char *const export_formats[] = {[FM_EXPORT_ONNX] = "onnx",
                                              [FM_EXPORT_TORCH] = "torch",
                                              [FM_EXPORT_SAFETENSORS] = "safetensors",
@@ -40,10 +53,41 @@ static fm_status export_parse_size(const char *text, fm_export_options *out) {
   return FM_OK;
 }
 
+static fm_status export_calibrate(const fm_cli *cli, fm_calibration_options *options) {
+  int pictures;
+  FM_TRY(fm_cli_int(cli, "--pictures", EXPORT_PICTURES, 1, 1000000, &pictures));
+  options->pictures = (size_t)pictures;
+  fm_dataset *dataset;
+  FM_TRY(fm_dataset_open(&dataset, fm_cli_value(cli, "--calibrate"),
+                         &(fm_dataset_options){.images = fm_cli_value(cli, "--images")}));
+  fm_eval_subset subset = {0};
+  fm_status status = fm_dataset_require_pictures(dataset);
+  if (status >= 0)
+    status = fm_cli_choose_part(cli, dataset, FM_SUBSET_TRAIN, &subset);
+  options->subset = &subset;
+  if (status >= 0)
+    status = fm_calibration_run(options);
+  fm_eval_subset_release(&subset);
+  fm_dataset_free(dataset);
+  return status;
+}
+
+static fm_status export_run_calibration(const fm_cli *cli, const char *weights, const char *out) {
+  if (fm_cli_value(cli, "--format") || fm_cli_value(cli, "--size"))
+    return fm_fail(FM_ERR_ARGUMENT, "--calibrate writes a weights file: without --format, --size");
+  FM_TRY(export_calibrate(cli, &(fm_calibration_options){.weights = weights, .out = out}));
+  if (cli->json)
+    puts("{\"format\":\"facemask\"}");
+  fm_say("wrote %s", out);
+  return FM_OK;
+}
+
 static fm_status export_run(const fm_cli *cli) {
   const char *weights = fm_cli_value(cli, "--weights"), *out = fm_cli_value(cli, "--out");
   if (!weights || !out)
     return fm_fail(FM_ERR_ARGUMENT, "%s FILE is needed", weights ? "--out" : "--weights");
+  if (fm_cli_value(cli, "--calibrate"))
+    return export_run_calibration(cli, weights, out);
   fm_export_options options = {0};
   FM_TRY(export_parse_format(fm_cli_value(cli, "--format"), &options.format));
   FM_TRY(export_parse_size(fm_cli_value(cli, "--size"), &options));
@@ -56,8 +100,8 @@ static fm_status export_run(const fm_cli *cli) {
 
 const fm_verb fm_verb_export = {
     .name = "export",
-    .usage = "--weights FILE --format onnx|torch|safetensors --out FILE",
-    .summary = "write a weights file in the form of another program",
+    .usage = "--weights FILE (--format onnx|torch|safetensors | --calibrate DATA) --out FILE",
+    .summary = "write a weights file in the form of another program, or ready for int8",
     .options = export_options,
     .positional_min = 0,
     .positional_max = 0,

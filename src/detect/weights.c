@@ -12,6 +12,7 @@
 #include "base/clones.h"
 #include "base/file.h"
 #include "detect/weight_names.h"
+#include "detect/weight_ranges.h"
 #include "format/safetensors.h"
 
 // Metadata keys: the options of fm_model_options as YAML, and the class names as a JSON list.
@@ -452,7 +453,7 @@ static fm_status weights_format_classes(char **out, const fm_weights_info *info)
 fm_status fm_weights_write(const char *path, const fm_st_tensor *tensors, size_t count,
                            const fm_weights_info *info) {
   char *config = NULL, *classes = NULL;
-  fm_st_metadata metadata[2];
+  fm_st_metadata metadata[3];
   size_t metadata_count = 0;
   fm_status status = FM_OK;
   if (info->has_config) {
@@ -463,6 +464,8 @@ fm_status fm_weights_write(const char *path, const fm_st_tensor *tensors, size_t
     FM_TRY_OUT(weights_format_classes(&classes, info));
     metadata[metadata_count++] = (fm_st_metadata){WEIGHTS_CLASSES, classes};
   }
+  if (info->ranges)
+    metadata[metadata_count++] = (fm_st_metadata){FM_WEIGHTS_RANGES, info->ranges};
   status = fm_safetensors_write(path, tensors, count, metadata, metadata_count);
 out:
   free(config);
@@ -473,16 +476,21 @@ out:
 fm_status fm_weights_save(fm_detector *detector, const char *path, const char *const *class_names,
                           int class_count, bool average) {
   const fm_params *params = fm_detector_params(detector);
-  const fm_weights_info info = {.has_config = true,
-                                .config = *fm_detector_config(detector),
-                                .class_names = (char **)class_names,
-                                .class_count = class_count};
+  fm_weights_info info = {.has_config = true,
+                          .config = *fm_detector_config(detector),
+                          .class_names = (char **)class_names,
+                          .class_count = class_count};
   weights_content content = {0};
-  fm_status status = weights_content_allocate(&content, params);
+  fm_status status = FM_OK;
+  if (fm_weight_ranges_complete(detector))
+    status = fm_weight_ranges_format(&info.ranges, detector);
+  if (status >= 0)
+    status = weights_content_allocate(&content, params);
   if (status >= 0) {
     weights_content_fill(&content, params, average);
     status = fm_weights_write(path, content.tensors, (size_t)fm_params_count(params), &info);
   }
   weights_content_release(&content);
+  free(info.ranges);
   return status;
 }

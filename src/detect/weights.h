@@ -17,6 +17,7 @@ typedef struct fm_weights_info {
   fm_model_config config;
   char **class_names; // without background; NULL for a foreign file
   int class_count;
+  char *ranges; // for int8, see weight_ranges.h; to write, not read; NULL: none
 } fm_weights_info;
 FM_MUST_USE fm_status fm_weights_info_read(fm_weights_info *out, const char *path);
 void fm_weights_info_release(fm_weights_info *info);
@@ -47,7 +48,8 @@ void fm_weights_report_release(fm_weights_report *report);
 // random values; not used: 2 (_fc.weight, ...)". Heap; NULL when out of memory.
 char *fm_weights_report_describe(const fm_weights_report *report);
 
-// average: write the moving average of the weights (moment slot 2) instead of the weights.
+// With the ranges for int8 when the detector has all of them. average: write the moving average of
+// the weights (moment slot 2) instead of the weights.
 FM_MUST_USE fm_status fm_weights_save(fm_detector *detector, const char *path,
                                       const char *const *class_names, int class_count,
                                       bool average);

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "detect/weight_ranges.h"
 #include "detect/weights.h"
 #include "predict/fuse.h"
 #include "train/config.h"
@@ -179,7 +180,8 @@ static fm_status predictor_add_member(fm_predictor *self, const fm_predictor_opt
       .config = &member->config, .class_count = count, .precision = precision, .blank = true};
   FM_TRY(fm_detector_new(&member->detector, &detector));
   ++self->member_count; // from here on fm_predictor_free frees the detector
-  return predictor_load_weights(member->detector, path);
+  FM_TRY(predictor_load_weights(member->detector, path));
+  return precision == FM_S8 ? fm_weight_ranges_load(member->detector, path) : FM_OK;
 }
 
 static fm_status predictor_open_member(fm_predictor *self, const fm_predictor_options *options) {

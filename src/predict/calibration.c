@@ -1,0 +1,66 @@
+// Pictures through the fp32 network, whose values' ranges it keeps.
+#include "predict/calibration.h"
+
+#include "base/progress.h"
+#include "detect/weights.h"
+
+static fm_status calibration_picture(fm_detector *detector, const fm_dataset *dataset,
+                                     size_t sample) {
+  fm_image image;
+  FM_TRY(fm_dataset_image(dataset, sample, &image));
+  fm_input input;
+  fm_status status = fm_input_make(&input, fm_detector_config(detector), &image, NULL, NULL, 0);
+  fm_image_release(&image);
+  FM_TRY(status);
+  status = fm_detector_calibrate(detector, &input, 1);
+  fm_input_release(&input);
+  return status;
+}
+
+static fm_status calibration_pictures(const fm_calibration_options *options,
+                                      fm_detector *detector) {
+  const fm_eval_subset *subset = options->subset;
+  const size_t count = subset->count < options->pictures ? subset->count : options->pictures;
+  fm_progress progress;
+  fm_progress_start(&progress, "calibrate", count);
+  fm_status status = FM_OK;
+  for (size_t i = 0; status >= 0 && i < count; i++) {
+    status =
+        calibration_picture(detector, subset->dataset, subset->samples[i * subset->count / count]);
+    fm_progress_step(&progress, i + 1, "pictures");
+  }
+  fm_progress_end(&progress);
+  return status;
+}
+
+static fm_status calibration_measure(const fm_calibration_options *options,
+                                     const fm_weights_info *info, fm_detector *detector) {
+  fm_weights_report report = {0};
+  FM_TRY(fm_weights_load(detector, options->weights, &report));
+  const bool whole = report.missing_count == 0 && !report.predictor_replaced;
+  fm_weights_report_release(&report);
+  if (!whole)
+    return fm_fail(FM_ERR_FORMAT, "%s: tensors of the model are missing", options->weights);
+  FM_TRY(calibration_pictures(options, detector));
+  return fm_weights_save(detector, options->out, (const char *const *)info->class_names,
+                         info->class_count, false);
+}
+
+fm_status fm_calibration_run(const fm_calibration_options *options) {
+  fm_weights_info info;
+  FM_TRY(fm_weights_info_read(&info, options->weights));
+  fm_detector *detector = NULL;
+  fm_status status =
+      info.has_config && info.class_names
+          ? fm_detector_new(&detector, &(fm_detector_options){.config = &info.config,
+                                                              .class_count = info.class_count,
+                                                              .precision = FM_F32,
+                                                              .blank = true})
+          : fm_fail(FM_ERR_FORMAT, "%s does not say what model and classes it is of",
+                    options->weights);
+  if (status >= 0)
+    status = calibration_measure(options, &info, detector);
+  fm_detector_free(detector);
+  fm_weights_info_release(&info);
+  return status;
+}
