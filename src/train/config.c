@@ -275,18 +275,27 @@ static uint64_t config_hash_text(uint64_t hash, const char *text) {
   return hash;
 }
 
+// A key that has its default counts for nothing, so that a run goes on under a later program with
+// more keys.
 fm_status fm_config_hash(const fm_config *config, uint64_t *out) {
+  fm_config *defaults = calloc(1, sizeof *defaults);
+  FM_CHECK_ALLOC(defaults);
   uint64_t hash = 0xcbf29ce484222325u;
-  for (const fm_option *row = fm_config_options(); row->name; row++) {
+  fm_status status = fm_options_defaults(fm_config_options(), defaults);
+  for (const fm_option *row = fm_config_options(); status >= 0 && row->name; row++) {
     if (config_is_free(row->name))
       continue;
-    char *value = fm_options_format(row, config);
-    FM_CHECK_ALLOC(value);
-    hash = config_hash_text(config_hash_text(hash, row->name), value);
+    char *value = fm_options_format(row, config), *unset = fm_options_format(row, defaults);
+    if (!value || !unset)
+      status = fm_fail(FM_ERR_MEMORY, "out of memory");
+    else if (strcmp(value, unset) != 0)
+      hash = config_hash_text(config_hash_text(hash, row->name), value);
     free(value);
+    free(unset);
   }
+  free(defaults);
   *out = config_hash_text(hash, config->augment);
-  return FM_OK;
+  return status;
 }
 
 // More epochs are more of the same, unless the steps already done would have been others.

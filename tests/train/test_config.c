@@ -201,6 +201,21 @@ static void a_difference_is_named_and_changes_the_fingerprint(void **state) {
   free(other);
 }
 
+static void keys_at_their_default_leave_the_fingerprint_as_it_is(void **state) {
+  (void)state;
+  fm_config config;
+  const char *arch[] = {"model.arch=fasterrcnn_resnet50_fpn"};
+  assert_int_equal(fm_config_load(&config, NULL, arch, 1, NULL), FM_OK);
+  uint64_t hash, expected = 0xcbf29ce484222325u; // FNV-1a of the augmentation alone
+  for (const char *c = config.augment;; c++) {
+    expected = (expected ^ (unsigned char)*c) * 0x100000001b3u;
+    if (!*c)
+      break;
+  }
+  assert_int_equal(fm_config_hash(&config, &hash), FM_OK);
+  assert_true(hash == expected);
+}
+
 static void training_may_see_pictures_in_sizes_of_its_own(void **state) {
   (void)state;
   fm_config config;
@@ -222,6 +237,7 @@ int main(void) {
       cmocka_unit_test(the_preset_of_the_architecture_lies_under_the_other_keys),
       cmocka_unit_test(augment_reads_names_maps_and_parameters),
       cmocka_unit_test(mistakes_name_the_key),
+      cmocka_unit_test(keys_at_their_default_leave_the_fingerprint_as_it_is),
       cmocka_unit_test(training_may_see_pictures_in_sizes_of_its_own),
       cmocka_unit_test(what_is_written_reads_back_equal),
       cmocka_unit_test(a_resumed_run_may_have_more_epochs_where_its_steps_stay_the_same),
