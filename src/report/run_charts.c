@@ -58,11 +58,25 @@ static double *run_lines_take(run_lines *lines, size_t count) {
   return numbers;
 }
 
-static bool run_column_has_values(const double *values, size_t count) {
-  for (size_t i = 0; i < count; i++)
-    if (isfinite(values[i]))
-      return true;
-  return false;
+static size_t run_total_rows(const fm_run *run) {
+  size_t total = 0;
+  for (size_t i = 0; i < run->fold_count; i++)
+    total += run->folds[i].epochs.rows;
+  return total;
+}
+
+// The points of a fold's column, `before` epochs further to the right. An epoch that has no value
+// (train.validate_every) is none, so that the line goes on past it.
+static size_t run_take_points(const fm_run_table *epochs, int column, double before, double *x,
+                              double *y) {
+  size_t count = 0;
+  for (size_t row = 0; row < epochs->rows; row++) {
+    if (!isfinite(epochs->columns[column][row]))
+      continue;
+    x[count] = before + epochs->columns[FM_EPOCH_EPOCH][row];
+    y[count++] = epochs->columns[column][row];
+  }
+  return count;
 }
 
 // The part's name stands behind the fold's where the chart has both parts.
@@ -70,7 +84,11 @@ static void run_add_fold_line(run_lines *lines, const fm_run *run, size_t index,
                               const run_scalar *scalar, bool valid) {
   const fm_run_table *epochs = &run->folds[index].epochs;
   const int column = valid ? scalar->valid : scalar->train;
-  if (column < 0 || !run_column_has_values(epochs->columns[column], epochs->rows))
+  if (column < 0)
+    return;
+  double *x = run_lines_take(lines, epochs->rows), *y = run_lines_take(lines, epochs->rows);
+  const size_t count = run_take_points(epochs, column, 0, x, y);
+  if (count == 0)
     return;
   const bool both = scalar->train >= 0 && scalar->valid >= 0;
   snprintf(lines->names[lines->count], RUN_SERIES_BYTES, "%s%s", run->folds[index].name,
@@ -78,13 +96,13 @@ static void run_add_fold_line(run_lines *lines, const fm_run *run, size_t index,
            : valid ? " valid"
                    : " train");
   lines->series[lines->count] = (fm_chart_series){.name = lines->names[lines->count],
-                                                  .x = epochs->columns[FM_EPOCH_EPOCH],
-                                                  .y = epochs->columns[column],
-                                                  .count = epochs->rows,
+                                                  .x = x,
+                                                  .y = y,
+                                                  .count = count,
                                                   .rgb = fm_chart_color(index),
                                                   .dashed = both && valid,
                                                   .steps = column == FM_EPOCH_LR,
-                                                  .dots = epochs->rows < 4};
+                                                  .dots = count < 4 || count < epochs->rows};
   lines->count++;
 }
 
@@ -104,7 +122,7 @@ static fm_status run_show_scalar(const run_lines *lines, const run_scalar *scala
 static fm_status run_chart_folds(const fm_run *run, const run_scalar *scalar, fm_chart_shower show,
                                  void *user) {
   run_lines lines;
-  fm_status status = run_lines_new(&lines, 2 * run->fold_count, 0);
+  fm_status status = run_lines_new(&lines, 2 * run->fold_count, 4 * run_total_rows(run));
   for (size_t i = 0; i < run->fold_count && status >= 0; i++) {
     run_add_fold_line(&lines, run, i, scalar, false);
     run_add_fold_line(&lines, run, i, scalar, true);
@@ -122,25 +140,24 @@ static fm_status run_chart_folds(const fm_run *run, const run_scalar *scalar, fm
 // One line over all folds: the epochs go on counting from fold to fold. Where each fold began anew
 // there is a gap between them.
 static void run_add_model_line(run_lines *lines, const fm_run *run, int column, bool valid) {
-  size_t total = 0;
-  for (size_t i = 0; i < run->fold_count; i++)
-    total += run->folds[i].epochs.rows + 1;
-  double *x = run_lines_take(lines, total), *y = run_lines_take(lines, total);
-  size_t count = 0;
+  const size_t rows = run_total_rows(run);
+  double *x = run_lines_take(lines, rows + run->fold_count);
+  double *y = run_lines_take(lines, rows + run->fold_count);
+  size_t count = 0, points = 0;
   double before = 0;
   for (size_t i = 0; i < run->fold_count; i++) {
     const fm_run_table *epochs = &run->folds[i].epochs;
-    for (size_t row = 0; row < epochs->rows; row++, count++) {
-      x[count] = before + epochs->columns[FM_EPOCH_EPOCH][row];
-      y[count] = epochs->columns[column][row];
-    }
-    before = count ? x[count - 1] : 0;
-    if (count && !run->config.train.carry_weights) {
+    const size_t taken = run_take_points(epochs, column, before, x + count, y + count);
+    points += taken;
+    count += taken;
+    if (epochs->rows)
+      before += epochs->columns[FM_EPOCH_EPOCH][epochs->rows - 1];
+    if (taken && !run->config.train.carry_weights) {
       x[count] = before;
       y[count++] = (double)NAN;
     }
   }
-  if (!run_column_has_values(y, count))
+  if (points == 0)
     return;
   lines->series[lines->count++] = (fm_chart_series){.name = valid ? "valid" : "train",
                                                     .x = x,
@@ -148,16 +165,13 @@ static void run_add_model_line(run_lines *lines, const fm_run *run, int column, 
                                                     .count = count,
                                                     .rgb = fm_chart_color(valid),
                                                     .steps = column == FM_EPOCH_LR,
-                                                    .dots = count < 4};
+                                                    .dots = points < 4 || points < rows};
 }
 
 static fm_status run_chart_model(const fm_run *run, const run_scalar *scalar, fm_chart_shower show,
                                  void *user) {
-  size_t total = 0;
-  for (size_t i = 0; i < run->fold_count; i++)
-    total += run->folds[i].epochs.rows + 1;
   run_lines lines;
-  fm_status status = run_lines_new(&lines, 2, 4 * total);
+  fm_status status = run_lines_new(&lines, 2, 4 * (run_total_rows(run) + run->fold_count));
   if (status >= 0 && scalar->train >= 0)
     run_add_model_line(&lines, run, scalar->train, false);
   if (status >= 0 && scalar->valid >= 0)

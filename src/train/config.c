@@ -62,6 +62,8 @@ static const fm_option config_rows[] = {
      "pictures of a similar shape share a batch, so that less of it is padding (when shuffled)"},
     {"train.carry_weights", FM_OPTION_BOOL, TRAIN(carry_weights), 0, 0, "false", NULL,
      "a fold goes on from the last weights of the fold before it"},
+    {"train.validate_every", FM_OPTION_INT, TRAIN(validate_every), 0, 100000, "1", NULL,
+     "epochs between two validations; the last epoch always has one, with 0 only that"},
     {"train.checkpoint_steps", FM_OPTION_INT, TRAIN(checkpoint_steps), 0, 10000000, "500", NULL,
      "a checkpoint every so many steps besides each epoch's; 0 for epochs only"},
     {"train.loader_threads", FM_OPTION_INT, TRAIN(loader_threads), 0, 256, "0", NULL,
@@ -258,9 +260,9 @@ const char *fm_config_precision_name(fm_dtype precision) {
 
 // The keys that change how a run is carried out or how long, but no step of it.
 static bool config_is_free(const char *key) {
-  static const char *const keys[] = {"train.epochs",         "train.checkpoint_steps",
-                                     "train.loader_threads", "train.cache_mb",
-                                     "log.every_steps",      "log.tensorboard"};
+  static const char *const keys[] = {
+      "train.epochs",   "train.validate_every", "train.checkpoint_steps", "train.loader_threads",
+      "train.cache_mb", "log.every_steps",      "log.tensorboard"};
   for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
     if (strcmp(key, keys[i]) == 0)
       return true;

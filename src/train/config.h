@@ -36,6 +36,7 @@ typedef struct fm_train_config {
   bool shuffle, carry_weights;
   double repeat_threshold; // 0: every picture once an epoch
   bool group_aspect;       // pictures of similar shape share a batch, when shuffled
+  int validate_every;      // epochs between two validations, besides the last; 0: only the last
   int checkpoint_steps;    // a checkpoint every so many steps besides each epoch; 0: epochs only
   int loader_threads;      // 0: chosen
   int cache_mb;            // decoded pictures kept, at most so many MiB
@@ -74,8 +75,8 @@ FM_MUST_USE fm_status fm_config_apply(fm_config *config, const char *file,
 // train.loader_threads, train.cache_mb) may change. FM_ERR_ARGUMENT names the first key that
 // differs otherwise.
 FM_MUST_USE fm_status fm_config_compare(const fm_config *stored, const fm_config *wanted);
-// A fingerprint of every key that decides a step's result (so not of train.epochs, the loader's or
-// the log's keys).
+// A fingerprint of every key that decides a step's result (so not of train.epochs,
+// train.validate_every, the loader's or the log's keys).
 FM_MUST_USE fm_status fm_config_hash(const fm_config *config, uint64_t *out);
 FM_MUST_USE fm_status fm_config_write(const fm_config *config, const char *path);
 // The model as training sees it: with train.min_size and train.max_size where they are given.

@@ -200,6 +200,12 @@ static void trainer_say_epoch(const fm_trainer_parts *self, const fm_metrics_row
            row->train.loss);
 }
 
+// Is the epoch under way one that ends with a validation?
+static bool trainer_validates(const fm_trainer_parts *self) {
+  const int every = self->config->validate_every, epoch = self->state.epoch + 1;
+  return self->valid_loader && (epoch == self->config->epochs || (every > 0 && epoch % every == 0));
+}
+
 // All batches of the epoch are done: measure, write the row, go to the next epoch, save. FM_STOPPED
 // leaves the state as it is, so that a resumed run begins with the measuring.
 static fm_status trainer_end_epoch(fm_trainer_parts *self) {
@@ -207,7 +213,7 @@ static fm_status trainer_end_epoch(fm_trainer_parts *self) {
   fm_metrics_row row = trainer_row(self);
   if (state->epoch_steps == 0)
     return fm_fail(FM_ERR_FORMAT, "no picture of the train part could be read");
-  if (self->valid_loader) {
+  if (trainer_validates(self)) {
     fm_validation validation;
     fm_status status = trainer_validate(self, &validation);
     if (status != FM_OK)

@@ -32,15 +32,16 @@ typedef struct fm_trainer_result {
   bool finished;                 // all epochs are done
   bool resumed;                  // there was a checkpoint
   int first_step, steps, epochs; // steps before this call; steps and whole epochs done in all
-  int best_epoch;                // from 1; 0 when none was validated
+  int best_epoch;                // from 1; 0 while none was validated
   double best_mAP;               // of that epoch; -1 when there is no truth
 } fm_trainer_result;
 
 // Goes on from folder/checkpoint.safetensors when there is one. Writes event files for TensorBoard
 // into LOGS_train and LOGS_valid (train/tensorboard.h), and into folder: steps.jsonl,
 // metrics.csv, checkpoint.safetensors, weights/last.safetensors (after each epoch and at the end),
-// weights/best.safetensors (largest mAP, or the smallest validation loss when the validation part
-// has no boxes; not without a validation part). FM_STOPPED when *options->stop ended it;
+// weights/best.safetensors (of the validated epochs, train.validate_every, the one with the largest
+// mAP, or the smallest validation loss when the validation part has no boxes; not without a
+// validation part). FM_STOPPED when *options->stop ended it;
 // FM_ERR_NUMERIC when a loss is not finite.
 FM_MUST_USE fm_status fm_trainer_run(const fm_trainer_options *options, fm_trainer_result *result);
 

@@ -55,8 +55,8 @@ def check_graphs(run, folds):
             wrong += [] if lines.get(title, []) == expected else [title]
             model += [(before + x, y) for x, y in expected]
             before += len(rows)
-            valid = [(float(row["epoch"]), float(row["valid_" + column])) for row in rows] if column != "lr" else None
-            wrong += [] if valid is None or lines.get(f"fold {fold} valid", []) == valid else [f"{title}, valid"]
+            valid = [(float(row["epoch"]), float(row[key])) for row in rows if row.get(key := "valid_" + column)]
+            wrong += [] if lines.get(f"fold {fold} valid", []) == valid else [f"{title}, valid"]
         found = next(iter(points(run, "model", name).values()), [])
         wrong += [] if [point for point in found if point[1] == point[1]] == model else [f"model {name}"]
     check(not wrong, f"{run.name}: the graphs show metrics.csv {wrong[:3]}")
@@ -125,6 +125,25 @@ def going(root):
     return run
 
 
+def sparse(root):
+    """Validated every third epoch and in the last one; only in the last one; not yet."""
+    run = make(FACEMASK, root / "sparse", "--folds", 3, "--epochs", 8, "--done", 8, "--every", 3)
+    done = report(run)
+    check(done.returncode == 0, f"a run validated now and then: {done.stderr.strip()[-90:]!r}")
+    check_graphs(run, range(1, 4))
+    lines = points(run, "folds", "mAP")
+    check([x for x, _ in lines["fold 2"]] == [3, 6, 8], "the validated epochs are the points of its mAP")
+    model = [x for x, y in points(run, "model", "mAP")["valid"] if y == y]
+    check(model == [3, 6, 8, 11, 14, 16, 19, 22, 24], "and of its mAP over all folds")
+    holds(run, "(epoch 8)", "8 of 8")
+    last = make(FACEMASK, root / "last", "--folds", 3, "--epochs", 8, "--done", 4, "--every", 0)
+    check(report(last).returncode == 0, "a run validated in the last epochs alone")
+    check(points(last, "model", "mAP")["valid"][::2] == [(e, y) for e, y in points(last, "model", "mAP")["valid"] if y == y],
+          "a point a fold that is through")
+    check(list(points(last, "folds", "mAP")) == ["fold 1", "fold 2"], "and none of the one that goes on")
+    return [run, last]
+
+
 def just_begun(root):
     run = make(FACEMASK, root / "begun", "--folds", 2, "--fold", 1)
     done = report(run)
@@ -173,6 +192,7 @@ def main():
         runs = [finished(root), going(root), just_begun(root), of_all(root)]
         runs.append(make(FACEMASK, root / "ten", "--folds", 10, "--epochs", 5, "--done", 5))
         report(runs[-1])
+        runs[-1:-1] = sparse(root)
         check_graphs(runs[-1], range(1, 11))
         check_page(runs)
         refusals(root, runs[1])

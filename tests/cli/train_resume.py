@@ -5,7 +5,7 @@
 
 Makes a small data set with `facemask synth`, trains a small model on it undisturbed, then again and again with SIGKILL at
 random moments (every second one while a checkpoint is being written), resumes each, and compares weights and logs. Then
-SIGTERM, settings that differ on resume, more epochs, sizes of training and of detection, a finished run, a loss that is not finite, and a disk that is full. The kills are 4, with FACEMASK_FULL set 20."""
+SIGTERM, settings that differ on resume, more epochs, epochs without a validation, sizes of training and of detection, a finished run, a loss that is not finite, and a disk that is full. The kills are 4, with FACEMASK_FULL set 20."""
 
 import argparse
 import json
@@ -159,6 +159,27 @@ def more_epochs(bench, reference):
         check(done.returncode == 2 and word in done.stderr, f"not where that changes what is done: {done.stderr.strip()[-90:]!r}")
 
 
+def some_validations(bench, reference):
+    """Without the validation of an epoch the steps are the same, and so are the weights and what is validated."""
+    best, last, steps, rows = reference
+    limit = len(steps) // 2  # the end of the first epoch, which is not validated
+    for name, limits in (("seldom", ()), ("seldom_resumed", ("--max-steps", str(limit)))):
+        done = bench.run(bench.command(name, *limits, settings={"train.validate_every": 0}))
+        if limits:
+            check("best mAP" not in done.stdout, "no best weights before the first validation")
+            check(not (bench.runs / name / "fold_1" / FILES[0]).exists(), "nor their file")
+            bench.run(bench.command(name, resume=True))
+        found = bench.result(name)
+        check(found[1:3] == [last, steps], f"{name}: validated in the last epoch alone: the same steps and weights")
+        first = ",".join(rows[1].split(",")[:8]) + "," * 8
+        check(found[3] == [rows[0], first, rows[2]], f"{name}: the row of the epoch before it has no validation")
+        check(found[0] == found[1], f"{name}: the best weights are those of the validated epoch")
+    bench.run(bench.command("second", settings={"train.validate_every": 2, "train.epochs": 3}))
+    _, _, _, found = bench.result("second")
+    check([row.count(",,") == 0 for row in found[1:]] == [False, True, True], "every second epoch, and the last")
+    check(found[2] == rows[2], "the validation is the one that follows from these weights")
+
+
 def other_sizes(bench, reference):
     """Training sees its own size: losses of the reference; validation and the weights file have the model's."""
     settings = {"model.min_size": 64, "model.max_size": 64, "train.min_size": 96, "train.max_size": 96}
@@ -221,6 +242,7 @@ def main():
         terminate_run(bench, reference, seconds)
         refusals(bench)
         more_epochs(bench, reference)
+        some_validations(bench, reference)
         other_sizes(bench, reference)
         not_finite(bench)
         full_disk(bench, reference)

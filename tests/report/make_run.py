@@ -1,6 +1,6 @@
 """A made-up run folder for the tests of `facemask report`: what a training would have written, as numbers from formulas.
 
-make_run.py FACEMASK OUT [--folds 5] [--epochs 20] [--done 20] [--fold all|none|K] [--carry]"""
+make_run.py FACEMASK OUT [--folds 5] [--epochs 20] [--done 20] [--fold all|none|K] [--every 1] [--carry]"""
 
 import argparse
 import json
@@ -44,9 +44,10 @@ def step(number, fold):
     return json.dumps(values)
 
 
-def write_fold(folder, fold, epochs, partial, has_valid):
+def write_fold(folder, fold, epochs, partial, validates):
+    """validates(epoch): does a validation follow it?"""
     folder.mkdir(parents=True)
-    rows = [HEADING, *(row(epoch, fold, has_valid) for epoch in range(1, epochs + 1))]
+    rows = [HEADING, *(row(epoch, fold, validates(epoch)) for epoch in range(1, epochs + 1))]
     (folder / "metrics.csv").write_text("\n".join(rows) + "\n")
     steps = [step(number, fold) for number in range(1, epochs * STEPS + partial + 1)]
     (folder / "steps.jsonl").write_text("".join(line + "\n" for line in steps))
@@ -59,15 +60,20 @@ def write_run(facemask, out, options):
     subprocess.run(words, check=True)
     carry = f"  carry_weights: {'true' if options.carry else 'false'}\n"
     (out / "config.yaml").write_text(
-        f"model:\n  arch: fasterrcnn_resnet50_fpn\ntrain:\n  epochs: {options.epochs}\n{carry}"
+        f"model:\n  arch: fasterrcnn_resnet50_fpn\ntrain:\n  epochs: {options.epochs}\n"
+        f"  validate_every: {options.every}\n{carry}"
     )
     environment = {"facemask": "0.1.0", "processor": "<b>made up</b>", "threads": 2, "libraries": {"libc": "2.36"}}
     (out / "environment.json").write_text(json.dumps({**environment, "fold": options.fold, "weights": None}))
     if options.fold == "none":
-        write_fold(out / "fold_all", 0, options.done, options.partial, False)
+        write_fold(out / "fold_all", 0, options.done, options.partial, lambda epoch: False)
+
+    def validates(epoch):
+        return epoch == options.epochs or (options.every and epoch % options.every == 0)
+
     for fold in range(1, options.folds + 1) if options.fold == "all" else []:
         last = fold == options.folds
-        write_fold(out / f"fold_{fold}", fold, options.done if last else options.epochs, options.partial * last, True)
+        write_fold(out / f"fold_{fold}", fold, options.done if last else options.epochs, options.partial * last, validates)
 
 
 def evaluate(facemask, out):
@@ -101,6 +107,7 @@ def parse(words=None):
     parser.add_argument("--epochs", type=int, default=20)
     parser.add_argument("--done", type=int, default=20, help="epochs of the last fold")
     parser.add_argument("--partial", type=int, default=0, help="its steps behind these")
+    parser.add_argument("--every", type=int, default=1, help="train.validate_every")
     parser.add_argument("--fold", default="all")
     parser.add_argument("--carry", action="store_true")
     parser.add_argument("--evaluate", action="store_true")
