@@ -45,9 +45,10 @@ static fm_status bench_load_config(const fm_cli *cli, fm_config *config, int *si
   return fm_config_load(config, fm_cli_value(cli, "--config"), assignments, count, NULL);
 }
 
-static fm_status bench_choose(const fm_cli *cli, bool jobs[BENCH_JOBS]) {
+// int8 is for detection alone.
+static fm_status bench_choose(const fm_cli *cli, const fm_config *config, bool jobs[BENCH_JOBS]) {
   const char *only = fm_cli_value(cli, "--only");
-  jobs[0] = !only || strcmp(only, "train") == 0;
+  jobs[0] = only ? strcmp(only, "train") == 0 : config->train.precision != FM_PRECISION_INT8;
   jobs[1] = !only || strcmp(only, "detect") == 0;
   return jobs[0] || jobs[1] ? FM_OK : fm_fail(FM_ERR_ARGUMENT, "--only %s: train or detect", only);
 }
@@ -56,7 +57,7 @@ static fm_status bench_jobs(const fm_cli *cli, fm_bench_options *options, fm_con
                             fm_bench_result *results, int *count) {
   bool jobs[BENCH_JOBS];
   int batch;
-  FM_TRY(bench_choose(cli, jobs));
+  FM_TRY(bench_choose(cli, config, jobs));
   FM_TRY(fm_cli_int(cli, "--batch", 0, 1, 256, &batch));
   for (int i = 0; i < BENCH_JOBS; i++) {
     if (!jobs[i])

@@ -11,7 +11,7 @@
 #include "nn/graph_private.h"
 
 enum { RANGES_LANES = 16 };
-static const float RANGES_LEAST = 1e-12f;
+static const float RANGES_LEAST = 1e-20f;
 
 typedef struct ranges_entry {
   char name[FM_RANGE_NAME_BYTES];

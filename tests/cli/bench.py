@@ -39,4 +39,11 @@ check(done.returncode == 0 and "x 3 x 96 x 96 to" in done.stdout and "training" 
 for words, expected in ((["--only", "sleep"], "train or detect"), (["--size", "3"], "--size"), (["--data", "/nowhere"], "/nowhere")):
     done = run(*words)
     check(done.returncode in (1, 2) and expected in done.stderr, f"{' '.join(words)} is refused: {done.stderr.strip()!r}")
+done = run(*SMALL, "--precision", "int8", "--json", "--profile")
+found = json.loads(done.stdout)
+check(found["precision"] == "int8" and "training" not in found, "int8 is measured for detection alone")
+check(any("int8" in row["work"] or "_s8" in row["work"] or "vnni" in row["work"] for row in found["detection"]["profile"]),
+      "and computes with whole numbers")
+done = run(*SMALL, "--precision", "int8", "--only", "train")
+check(done.returncode == 2 and "int8 is for detection" in done.stderr, f"int8 does not train: {done.stderr.strip()!r}")
 sys.exit(failures() > 0)

@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""The verbs detect and evaluate, from words to files and exit status.
+"""The verbs detect and evaluate, int8 with what export prepares for it, from words to files and exit status.
 
     run_model.py FACEMASK WEIGHTS
 
@@ -7,6 +7,7 @@ WEIGHTS may be random ones; the checks ask for form and consistency, not for goo
 
 import json
 import shutil
+import struct
 import subprocess
 import sys
 import tempfile
@@ -138,6 +139,63 @@ def check_evaluate(folder, data):
     check_fails(evaluate("--weights", WEIGHTS, "--split", split, "--fold", 3), 2, "--fold 3", "a fold too many")
 
 
+def tensors(path):
+    """The header of a safetensors file, and its tensors by name."""
+    content = Path(path).read_bytes()
+    size = struct.unpack("<Q", content[:8])[0]
+    header = json.loads(content[8:8 + size])
+    places = {name: entry["data_offsets"] for name, entry in header.items() if name != "__metadata__"}
+    return header, {name: content[8 + size + start:8 + size + end] for name, (start, end) in places.items()}, content[8 + size:]
+
+
+def check_int8(folder, data):
+    split, narrow, broken = folder / "split.json", folder / "narrow.safetensors", folder / "broken.safetensors"
+    picture = sorted((data / "images").iterdir())[0]
+    done = detect(picture, "--precision", "int8")
+    check_fails(done, 2, "facemask export --weights", "weights without ranges")
+    check(done.stderr.count(b"\n") == 1, "in one line")
+
+    def export(*words):
+        return run("export", "--weights", WEIGHTS, "--calibrate", data, "--out", narrow, *words)
+
+    done = export()
+    check(done.returncode == 0, f"export --calibrate: {done.stderr[-200:]}")
+    header, values, rest = tensors(narrow)
+    check(values == tensors(WEIGHTS)[1], "the tensors stay as they are")
+    ranges = json.loads(header["__metadata__"]["ranges"])
+    check(list(ranges) == ["trunk", "head"] and all(low <= 0 <= high for part in ranges.values() for low, high in part.values()),
+          "the ranges hold 0")
+    first = narrow.read_bytes()
+    check(export().returncode == 0 and narrow.read_bytes() == first, "a second run writes the same bytes")
+    check(export("--split", split, "--fold", 1, "--pictures", 2).returncode == 0 and narrow.read_bytes() != first,
+          "two pictures of a fold's training part give other ranges")
+    check_fails(export("--format", "torch"), 2, "--calibrate", "two forms at once")
+    check_fails(export("--subset", "train"), 2, "--split", "a part without a split")
+
+    wide, narrowed = (json.loads(run("detect", picture, "--weights", narrow, "--score", 0.1, "--precision", precision,
+                                     "--json").stdout)[0]["detections"] for precision in ("fp32", "int8"))
+    check(len(narrowed) > 0 and narrowed != wide, "detect finds faces in int8")
+    done = run("evaluate", data, "--weights", narrow, "--precision", "int8", "--json")
+    check(done.returncode == 0 and json.loads(done.stdout)["images"] == 12, "so does evaluate")
+    done = run("train", data, "--precision", "int8", "--runs", folder / "runs", "--split", split)
+    check_fails(done, 2, "int8 is for detection", "training in int8")
+    check(not (folder / "runs").exists(), "before anything is written")
+    for change, expected in ((lambda r: r["trunk"].popitem(), "is missing"), (lambda r: r["trunk"].update(x=[0, 1]), "name x"),
+                             (lambda r: r["head"].update(roi_align=[float("nan"), 1]), "no JSON object"),
+                             (lambda r: r["head"].update(roi_align=[1, -1]), "the range of roi_align"),
+                             (lambda r: r.pop("head"), "no object head")):
+        wrong = json.loads(json.dumps(ranges))
+        change(wrong)
+        header["__metadata__"]["ranges"] = json.dumps(wrong)
+        text = json.dumps(header).encode()
+        text += b" " * (-len(text) % 8)
+        broken.write_bytes(struct.pack("<Q", len(text)) + text + rest)
+        done = run("detect", picture, "--weights", broken, "--precision", "int8")
+        check_fails(done, 1, expected, f"ranges of which one {expected}")
+        check(broken.name in done.stderr.decode() and done.stderr.count(b"\n") == 1, "in one line that names the file")
+        check(run("detect", picture, "--weights", broken, "--precision", "fp32").returncode == 0, "fp32 needs no ranges")
+
+
 def truth(data):
     entries = []
     for path in sorted((data / "annotations").iterdir()):
@@ -156,6 +214,7 @@ def main():
         run("synth", "--count", 12, "--seed", 3, "--out", data)
         check_detect(folder, sorted((data / "images").iterdir()))
         check_evaluate(folder, data)
+        check_int8(folder, data)
     print(f"{failures()} failures")
     sys.exit(failures() > 0)
 
