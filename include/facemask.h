@@ -32,10 +32,18 @@ typedef struct facemask_picture {
   size_t stride; // bytes from row to row; 0: 3 * width
 } facemask_picture;
 
+typedef enum facemask_precision {
+  FACEMASK_AUTO, // the faster of fp32 and bf16 on this processor
+  FACEMASK_FP32,
+  FACEMASK_BF16,
+  FACEMASK_INT8, // for weights that `facemask export --calibrate` wrote
+} facemask_precision;
+
 typedef struct facemask_options {
   int threads;           // of one call of facemask_detect; 0: all processors this process may use
   float score_threshold; // 0: 0.5
   float nms_threshold;   // 0: 0.5
+  facemask_precision precision;
 } facemask_options;
 
 // Opens a weights file written by facemask. options may be NULL. 0, or negative:

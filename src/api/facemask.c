@@ -30,7 +30,17 @@ static fm_status facemask_threshold(const char *name, float given, float *out) {
 
 static fm_status facemask_model_init(facemask_model *model, const char *weights_path,
                                      const facemask_options *options) {
-  fm_predictor_options predictor = {.weights = &weights_path, .weights_count = 1};
+  static const char *const precisions[] = {[FACEMASK_AUTO] = "train.precision=auto",
+                                           [FACEMASK_FP32] = "train.precision=fp32",
+                                           [FACEMASK_BF16] = "train.precision=bf16",
+                                           [FACEMASK_INT8] = "train.precision=int8"};
+  const unsigned precision = (unsigned)options->precision;
+  if (precision >= sizeof precisions / sizeof *precisions)
+    return fm_fail(FM_ERR_ARGUMENT, "precision %u: there are 0 to 3", precision);
+  fm_predictor_options predictor = {.weights = &weights_path,
+                                    .weights_count = 1,
+                                    .assignments = &precisions[precision],
+                                    .assignment_count = 1};
   FM_TRY(facemask_threshold("score_threshold", options->score_threshold, &predictor.score));
   FM_TRY(facemask_threshold("nms_threshold", options->nms_threshold, &predictor.nms));
   model->threads = options->threads ? options->threads : facemask_processors();

@@ -170,10 +170,17 @@ static void a_wrong_call_is_answered_with_words(void **state) {
   assert_non_null(strstr(facemask_error_message(), "/nowhere.safetensors"));
   assert_true(facemask_open(NULL, weights(), NULL) < 0);
   assert_true(facemask_open(&model, NULL, NULL) < 0);
-  static const facemask_options bad[] = {
-      {.threads = -1}, {.score_threshold = 1.5f}, {.nms_threshold = -0.1f}, {.nms_threshold = NAN}};
+  static const facemask_options bad[] = {{.threads = -1},
+                                         {.score_threshold = 1.5f},
+                                         {.nms_threshold = -0.1f},
+                                         {.nms_threshold = NAN},
+                                         {.precision = (facemask_precision)4}};
   for (size_t i = 0; i < sizeof bad / sizeof *bad; ++i)
     assert_true(facemask_open(&model, weights(), &bad[i]) < 0);
+  // These weights bring no ranges.
+  assert_true(facemask_open(&model, weights(), &(facemask_options){.precision = FACEMASK_INT8}) <
+              0);
+  assert_non_null(strstr(facemask_error_message(), "facemask export"));
   model = open_model();
   facemask_face *faces;
   size_t count;
