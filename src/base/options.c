@@ -244,10 +244,23 @@ fm_status fm_options_assign(const fm_option *table, void *object, const char *as
   return status;
 }
 
+// The shortest decimal that reads back to the same number.
+static void option_format_real(FILE *out, double value, bool single) {
+  char text[64];
+  for (int digits = 6; digits <= 17; ++digits) {
+    snprintf(text, sizeof text, "%.*g", digits, value);
+    if (single ? strtof(text, NULL) == (float)value : strtod(text, NULL) == value)
+      break;
+  }
+  fputs(text, out);
+}
+
 static void option_format_list(FILE *out, const fm_float_list *list) {
   fputc('[', out);
-  for (int i = 0; i < list->count; ++i)
-    fprintf(out, "%s%.9g", i ? ", " : "", (double)list->values[i]);
+  for (int i = 0; i < list->count; ++i) {
+    fputs(i ? ", " : "", out);
+    option_format_real(out, (double)list->values[i], true);
+  }
   fputc(']', out);
 }
 
@@ -258,17 +271,6 @@ static void option_format_table(FILE *out, const fm_float_table *table) {
     option_format_list(out, &table->rows[i]);
   }
   fputc(']', out);
-}
-
-// The shortest decimal that reads back to the same number.
-static void option_format_real(FILE *out, double value, bool single) {
-  char text[64];
-  for (int digits = 6; digits <= 17; ++digits) {
-    snprintf(text, sizeof text, "%.*g", digits, value);
-    if (single ? strtof(text, NULL) == (float)value : strtod(text, NULL) == value)
-      break;
-  }
-  fputs(text, out);
 }
 
 char *fm_options_format(const fm_option *row, const void *object) {

@@ -199,6 +199,18 @@ static void short_numbers_are_formatted_short(void **state) {
   }
 }
 
+static void a_list_is_written_as_its_user_wrote_it(void **state) {
+  (void)state;
+  static const fm_option lists[] = {{"list", FM_OPTION_FLOATS, 0, -1e9, 1e9, "[]", NULL, ""},
+                                    {NULL, FM_OPTION_COUNT, 0, 0, 0, NULL, NULL, NULL}};
+  static const char text[] = "[1.1, 0.7, 0.485, 0.1, 8388609, 123.456, -0.3]";
+  fm_float_list list;
+  assert_int_equal(fm_options_set(lists, &list, "list", text), FM_OK);
+  char *again = fm_options_format(&lists[0], &list);
+  assert_string_equal(again, text);
+  free(again);
+}
+
 static void the_nearest_word_is_a_likely_one(void **state) {
   (void)state;
   static const char *const words[] = {"train", "evaluate", "detect", "explore", NULL};
@@ -223,6 +235,7 @@ int main(void) {
       cmocka_unit_test(longer_than_it_fits_is_refused),
       cmocka_unit_test(formatted_values_read_back_to_the_same_bits),
       cmocka_unit_test(short_numbers_are_formatted_short),
+      cmocka_unit_test(a_list_is_written_as_its_user_wrote_it),
       cmocka_unit_test(the_nearest_word_is_a_likely_one),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
