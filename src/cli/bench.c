@@ -5,16 +5,19 @@
 
 #include "bench/bench.h"
 #include "cli/verb.h"
+#include "detect/weights.h"
 #include "train/config.h"
 
 static const fm_cli_option bench_options[] = {
-    {"--size", "PX", "side of the drawn pictures and of what the network sees (default 480)"},
+    {"--size", "PX",
+     "side of the drawn pictures and of what the network sees (default: the least size that the "
+     "weights file names, else 480)"},
     {"--batch", "N",
      "pictures of a training step (default: train.batch_size) and of a detection "
      "(default 1)"},
     {"--steps", "N", "how many are timed (default 10)"},
     {"--data", "DATA", "measure on these pictures, in the sizes of the configuration"},
-    {"--weights", "FILE", "of the model (default: random ones)"},
+    {"--weights", "FILE", "the model, with the settings the file brings (default: random weights)"},
     {"--only", "train|detect", "one of the two jobs"},
     {"--profile", NULL, "a table of where the time goes"},
     {"--layers", NULL, "the table has a row for each shape"},
@@ -22,13 +25,15 @@ static const fm_cli_option bench_options[] = {
     {NULL, NULL, NULL},
 };
 
-enum { BENCH_JOBS = 2 };
+enum { BENCH_JOBS = 2, BENCH_SIZE = 480 };
 
-static fm_status bench_load_config(const fm_cli *cli, fm_config *config, int *size) {
+// The settings that the weights file brings, then the call's. `base` is NULL when there are none.
+static fm_status bench_set_config(const fm_cli *cli, const fm_model_config *base, fm_config *config,
+                                  int *size) {
   const char *assignments[FM_CLI_VALUES_MAX + 5];
   char sides[2][64], precision[64];
   int count = 0;
-  FM_TRY(fm_cli_int(cli, "--size", 480, 32, 4096, size));
+  FM_TRY(fm_cli_int(cli, "--size", base ? base->min_size : BENCH_SIZE, 32, 4096, size));
   if (!fm_cli_value(cli, "--data")) {
     snprintf(sides[0], sizeof sides[0], "model.min_size=%d", *size);
     snprintf(sides[1], sizeof sides[1], "model.max_size=%d", *size);
@@ -42,7 +47,17 @@ static fm_status bench_load_config(const fm_cli *cli, fm_config *config, int *si
     snprintf(precision, sizeof precision, "train.precision=%s", fm_cli_value(cli, "--precision"));
     assignments[count++] = precision;
   }
-  return fm_config_load(config, fm_cli_value(cli, "--config"), assignments, count, NULL);
+  return fm_config_load(config, fm_cli_value(cli, "--config"), assignments, count, base);
+}
+
+static fm_status bench_load_config(const fm_cli *cli, fm_config *config, int *size) {
+  fm_weights_info info = {0};
+  if (fm_cli_value(cli, "--weights"))
+    FM_TRY(fm_weights_info_read(&info, fm_cli_value(cli, "--weights")));
+  const fm_status status =
+      bench_set_config(cli, info.has_config ? &info.config : NULL, config, size);
+  fm_weights_info_release(&info);
+  return status;
 }
 
 // int8 is for detection alone.

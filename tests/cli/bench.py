@@ -6,6 +6,8 @@
 import json
 import subprocess
 import sys
+import tempfile
+from pathlib import Path
 
 from checks import check, failures
 
@@ -46,4 +48,24 @@ check(any("int8" in row["work"] or "_s8" in row["work"] or "vnni" in row["work"]
       "and computes with whole numbers")
 done = run(*SMALL, "--precision", "int8", "--only", "train")
 check(done.returncode == 2 and "int8 is for detection" in done.stderr, f"int8 does not train: {done.stderr.strip()!r}")
+
+
+def bench_file(root):
+    """A weights file of a model that is not the default one brings its settings; the words of the call lie on top."""
+    settings = ["model.arch=fasterrcnn_mobilenet_v2_fpn", "model.fpn_channels=64", "model.min_size=96", "model.max_size=128",
+                "model.box_batch_size_per_image=32", "train.precision=fp32", "train.epochs=1"]
+    words = [word for setting in settings for word in ("--set", setting)]
+    subprocess.run([FACEMASK, "synth", "--count", "12", "--seed", "3", "--out", root / "data", "--quiet"], check=True)
+    subprocess.run([FACEMASK, "train", root / "data", "--fold", "none", "--max-steps", "1", "--runs", root, *words], check=True,
+                   capture_output=True)
+    weights = root / "run" / "fold_all" / "weights" / "last.safetensors"
+    for more, size in (((), 96), (("--size", "64"), 64), (("--data", root / "data"), 96), (("--set", "model.min_size=80"), 80)):
+        done = run("--weights", weights, "--only", "detect", "--steps", "1", "--precision", "fp32", "--json", "--quiet", *more)
+        found = json.loads(done.stdout or "{}")
+        check(found.get("arch") == "fasterrcnn_mobilenet_v2_fpn" and found.get("min_size") == size,
+              f"the file's model in {size} pixels: {done.stderr.strip()[-90:]!r}")
+
+
+with tempfile.TemporaryDirectory() as name:
+    bench_file(Path(name))
 sys.exit(failures() > 0)
