@@ -239,43 +239,63 @@ void fm_predictor_inputs_release(const fm_predictor *predictor, fm_input *inputs
     fm_input_release(&inputs[i]);
 }
 
-static void predictor_mirror(fm_input *input) {
-  const size_t width = (size_t)input->width, rows = 3 * (size_t)input->height;
-  for (size_t y = 0; y < rows; ++y) {
-    float *row = input->pixels + y * width;
-    for (size_t x = 0; x < width / 2; ++x) {
-      const float pixel = row[x];
-      row[x] = row[width - 1 - x];
-      row[width - 1 - x] = pixel;
-    }
-  }
+// `source`, seen in a mirror.
+static fm_status predictor_mirror(const fm_input *source, fm_input *out) {
+  const size_t width = (size_t)source->width, rows = 3 * (size_t)source->height;
+  *out = (fm_input){.width = source->width,
+                    .height = source->height,
+                    .source_width = source->source_width,
+                    .source_height = source->source_height,
+                    .pixels = malloc(rows * width * sizeof *out->pixels)};
+  FM_CHECK_ALLOC(out->pixels);
+  for (size_t y = 0; y < rows; ++y)
+    for (size_t x = 0; x < width; ++x)
+      out->pixels[y * width + x] = source->pixels[y * width + width - 1 - x];
+  return FM_OK;
 }
 
 // Only the sizes of the configuration matter here. The sides stay within what a picture may have.
-static fm_status predictor_prepare_view(const predictor_member *member, const predictor_view *view,
-                                        const fm_image *image, fm_input *out) {
+static fm_status predictor_resize(const predictor_member *member, float scale,
+                                  const fm_image *image, fm_input *out) {
   fm_model_config config = member->config;
-  config.min_size = (int)((float)config.min_size * view->scale);
-  config.max_size = (int)((float)config.max_size * view->scale);
-  FM_TRY(fm_input_make(out, &config, image, NULL, NULL, 0));
-  if (view->mirrored)
-    predictor_mirror(out);
+  config.min_size = (int)((float)config.min_size * scale);
+  config.max_size = (int)((float)config.max_size * scale);
+  return fm_input_make(out, &config, image, NULL, NULL, 0);
+}
+
+// The views of one member. Two that differ in being mirrored share the resizing.
+static fm_status predictor_prepare_member(const predictor_member *member, int views,
+                                          const fm_image *image, fm_input *inputs) {
+  for (int i = 0; i < views; ++i) {
+    const predictor_view *view = &predictor_views[i];
+    int other = 0;
+    while (other < i && predictor_views[other].scale != view->scale)
+      ++other;
+    if (other < i) { // no two views are the same
+      FM_TRY(predictor_mirror(&inputs[other], &inputs[i]));
+      continue;
+    }
+    FM_TRY(predictor_resize(member, view->scale, image, &inputs[i]));
+    if (!view->mirrored)
+      continue;
+    fm_input plain = inputs[i];
+    const fm_status status = predictor_mirror(&plain, &inputs[i]);
+    fm_input_release(&plain);
+    FM_TRY(status);
+  }
   return FM_OK;
 }
 
 fm_status fm_predictor_prepare(const fm_predictor *predictor, const fm_image *image,
                                fm_input *inputs) {
-  const int views = predictor->view_count, count = fm_predictor_inputs(predictor);
-  memset(inputs, 0, (size_t)count * sizeof *inputs);
-  for (int i = 0; i < count; ++i) {
-    const fm_status status = predictor_prepare_view(&predictor->members[i / views],
-                                                    &predictor_views[i % views], image, &inputs[i]);
-    if (status < 0) {
-      fm_predictor_inputs_release(predictor, inputs);
-      return status;
-    }
-  }
-  return FM_OK;
+  const int views = predictor->view_count;
+  memset(inputs, 0, (size_t)fm_predictor_inputs(predictor) * sizeof *inputs);
+  fm_status status = FM_OK;
+  for (int i = 0; status >= 0 && i < predictor->member_count; ++i)
+    status = predictor_prepare_member(&predictor->members[i], views, image, inputs + i * views);
+  if (status < 0)
+    fm_predictor_inputs_release(predictor, inputs);
+  return status;
 }
 
 static fm_status predictor_context_new(const fm_predictor *self, predictor_context **out) {
