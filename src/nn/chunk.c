@@ -2,9 +2,42 @@
 #include "nn/chunk.h"
 
 #include <string.h>
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
 
 #include "base/clones.h"
 #include "nn/words.h"
+
+// Tensors that no cache keeps until they are read are written past the caches: an ordinary store
+// would fetch the memory first.
+enum { CHUNK_STREAM_BYTES = 32 << 20 };
+
+#ifdef __SSE2__
+static bool chunk_streams(const fm_tensor *t) {
+  return t->dtype == FM_F32 && fm_tensor_bytes(t) >= CHUNK_STREAM_BYTES;
+}
+
+static void chunk_stream(float *to, const float *from, size_t count) {
+  size_t i = 0;
+  for (; i < count && (uintptr_t)(to + i) % sizeof(__m128); i++)
+    to[i] = from[i];
+  for (; i + 4 <= count; i += 4)
+    _mm_stream_ps(to + i, _mm_loadu_ps(from + i));
+  for (; i < count; i++)
+    to[i] = from[i];
+  _mm_sfence(); // such stores are not ordered before what tells another thread of them
+}
+#else
+static bool chunk_streams(const fm_tensor *t) {
+  (void)t;
+  return false;
+}
+
+static void chunk_stream(float *to, const float *from, size_t count) {
+  memcpy(to, from, count * sizeof *to);
+}
+#endif
 
 FM_KERNEL void fm_bf16_unpack(float *restrict to, const uint16_t *restrict from, size_t count) {
   for (size_t i = 0; i < count; i++)
@@ -152,7 +185,8 @@ const float *fm_chunk_read(const fm_tensor *t, const fm_tensor *layout, size_t s
 }
 
 float *fm_chunk_target(const fm_tensor *t, const fm_tensor *layout, size_t start, float *buffer) {
-  return t->dtype == FM_F32 && chunk_same(t, layout) ? (float *)t->data + start : buffer;
+  return t->dtype == FM_F32 && chunk_same(t, layout) && !chunk_streams(t) ? (float *)t->data + start
+                                                                          : buffer;
 }
 
 void fm_chunk_write(const fm_tensor *t, const fm_tensor *layout, size_t start, size_t count,
@@ -160,6 +194,8 @@ void fm_chunk_write(const fm_tensor *t, const fm_tensor *layout, size_t start, s
   if (chunk_same(t, layout)) {
     if (t->dtype != FM_F32)
       chunk_pack(t, start, count, values);
+    else if (chunk_streams(t))
+      chunk_stream((float *)t->data + start, values, count);
     return;
   }
   for (size_t done = 0, part; done < count; done += part) {
