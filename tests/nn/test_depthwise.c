@@ -35,6 +35,12 @@ static const test_setup test_setups[] = {
     {1, 2, 1, 0, 0, 6, 7, FM_ACT_NONE, FM_ACT_RELU6, 1}, // pixels that no tap reads
     {3, 2, 1, 0, 0, 8, 10, FM_ACT_NONE, FM_ACT_RELU, 1}, // the last ones left out
     {3, 1, 1, 1, 1, 1, 1, FM_ACT_RELU6, FM_ACT_RELU6, 1},
+    // More columns than a strip has; the third with more padding than that.
+    {3, 1, 1, 1, 1, 4, 150, FM_ACT_RELU6, FM_ACT_RELU6, 1},
+    {3, 2, 1, 0, 1, 4, 140, FM_ACT_RELU, FM_ACT_RELU6, 1},
+    {3, 1, 20, 20, 20, 22, 70, FM_ACT_NONE, FM_ACT_RELU, 1},
+    {5, 2, 1, 1, 2, 6, 131, FM_ACT_RELU, FM_ACT_NONE, 2},
+    {1, 2, 1, 0, 0, 3, 260, FM_ACT_RELU, FM_ACT_RELU6, 1},
 };
 enum { TEST_SETUPS = sizeof test_setups / sizeof test_setups[0] };
 

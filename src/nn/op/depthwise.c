@@ -22,10 +22,17 @@ typedef struct depthwise_row {
   int pixels, kernel, stride, dilation;
 } depthwise_row;
 
+// A row that is read soon and fetched meanwhile.
+typedef struct depthwise_ahead {
+  const char *row;
+  size_t pixel_bytes;
+} depthwise_ahead;
+
 // What a row of dx is made of: lines of dz, each with its row of the turned kernel.
 typedef struct depthwise_taps {
-  int pixels, kernel, dilation, rows;
+  int pixels, kernel, dilation, rows, ahead_count;
   const float *line[DEPTHWISE_KERNEL_MAX], *weight[DEPTHWISE_KERNEL_MAX];
+  depthwise_ahead ahead[FM_DEPTHWISE_DY_MAX + 2];
 } depthwise_taps;
 
 #define LANES 8
@@ -174,10 +181,33 @@ static void depthwise_correlate(depthwise_pass *self, int oh, const float *dz, f
     correlate(sum + (size_t)(g->kernel * g->kernel) * self->lanes, ones, dz, &one);
 }
 
+static void depthwise_add_ahead(const depthwise_pass *self, depthwise_taps *taps,
+                                const fm_tensor *t, int row) {
+  const size_t size = fm_dtype_size(t->dtype);
+  if (row < t->shape.h && (size_t)t->block == self->lanes)
+    taps->ahead[taps->ahead_count++] = (depthwise_ahead){
+        (const char *)t->data + depthwise_row_start(self, t, row) * size, self->lanes * size};
+}
+
+// Between two rows of dz as many rows of x are read as rows of dx are written, so each of these
+// fetches one, and the first of them the rows that make the next row of dz.
+static void depthwise_look_ahead(const depthwise_pass *self, depthwise_taps *taps, int ih) {
+  const fm_depthwise_backward *job = self->job;
+  const fm_depthwise *g = &job->geometry;
+  const int step = (ih + g->padding) % g->stride, next_oh = (ih + g->padding) / g->stride + 1;
+  if (job->dweight || job->x_act != FM_ACT_NONE)
+    depthwise_add_ahead(self, taps, &job->x, self->next_x + step);
+  for (int i = 0; i < job->dy_count && step == 0; ++i)
+    depthwise_add_ahead(self, taps, &job->dy[i], next_oh);
+  if (job->act != FM_ACT_NONE && step == 0)
+    depthwise_add_ahead(self, taps, &job->known, next_oh);
+}
+
 static void depthwise_write_dx(depthwise_pass *self, int ih) {
   const fm_depthwise_backward *job = self->job;
   const fm_depthwise *g = &job->geometry;
-  depthwise_taps taps = {job->x.shape.w, g->kernel, g->dilation, 0, {NULL}, {NULL}};
+  depthwise_taps taps = {.pixels = job->x.shape.w, .kernel = g->kernel, .dilation = g->dilation};
+  depthwise_look_ahead(self, &taps, ih);
   for (int kh = 0; kh < g->kernel; ++kh) {
     const int at = ih + g->padding - kh * g->dilation;
     if (at < 0 || at % g->stride || at / g->stride >= job->dy[0].shape.h)

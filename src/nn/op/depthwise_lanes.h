@@ -89,8 +89,12 @@ static inline __attribute__((always_inline)) void LANES_OF(gather_tile)(float *o
 static inline __attribute__((always_inline)) void
 LANES_OF(gather)(float *out, const depthwise_taps *taps, const int kernel) {
   int p = 0;
-  for (; p + DEPTHWISE_TILE <= taps->pixels; p += DEPTHWISE_TILE)
+  for (; p + DEPTHWISE_TILE <= taps->pixels; p += DEPTHWISE_TILE) {
+    for (int a = 0; a < taps->ahead_count; ++a)
+      for (int i = 0; i < DEPTHWISE_TILE; ++i)
+        __builtin_prefetch(taps->ahead[a].row + (size_t)(p + i) * taps->ahead[a].pixel_bytes, 0, 2);
     LANES_OF(gather_tile)(out, taps, (size_t)p * LANES, kernel, DEPTHWISE_TILE);
+  }
   for (; p < taps->pixels; ++p)
     LANES_OF(gather_tile)(out, taps, (size_t)p * LANES, kernel, 1);
 }
