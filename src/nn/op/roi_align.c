@@ -1,7 +1,9 @@
 // Multi-scale RoIAlign, torchvision.ops.roi_align with aligned=False (He et al. 2017, section 3): a
 // RoI's rectangle on its level is cut into output_size^2 bins; a bin is the mean of
 // sampling_ratio^2 bilinear samples. y has the first level's layout or is plain. A sample is a
-// product of two one-dimensional interpolations, so a RoI needs one short table for each axis.
+// product of two one-dimensional interpolations, and so is the mean: with A_y and A_x the shares
+// that rows and columns have in the bins, y = A_y x A_x^T and dx = A_y^T dy A_x. A RoI needs one
+// short list of shares for each axis, and each of its pixels is read or written once.
 // Backward owns dx by (image, channel block) and adds RoI after RoI in row order: no atomics, the
 // same sum every time.
 #include <math.h>
@@ -13,13 +15,30 @@
 #include "nn/op.h"
 #include "nn/op/roi_align.h"
 
-enum { ROI_TILE = 16 };
+// One sample's place on one axis; both weights are 0 outside the picture.
+typedef struct roi_sample {
+  int low, high;
+  float low_weight, high_weight;
+} roi_sample;
+
+typedef struct roi_table {
+  int level, image; // level -1: masked
+  int y_count, x_count;
+} roi_table;
 
 typedef struct roi_state {
   int threads, rois;
+  size_t shares; // room for the shares of one axis
   size_t buffer; // fp32 elements for each thread: the bins of a row
   size_t plane;  // and the largest plane of one channel block (backward)
 } roi_state;
+
+// Scratch of both passes: a table and two lists of shares for each RoI, then each thread's memory.
+typedef struct roi_scratch {
+  roi_table *tables;
+  roi_share *shares;
+  float *buffers;
+} roi_scratch;
 
 static const roi_options *roi_options_of(const fm_node *node) {
   return (const roi_options *)node->options;
@@ -63,7 +82,8 @@ static fm_status roi_prepare(fm_op_context *context) {
     state->buffer = row > state->buffer ? row : state->buffer;
     state->plane = plane > state->plane ? plane : state->plane;
   }
-  size_t tables = (size_t)state->rois * sizeof(roi_table);
+  state->shares = 2 * (size_t)options->output_size * (size_t)options->sampling_ratio;
+  size_t tables = (size_t)state->rois * (sizeof(roi_table) + 2 * state->shares * sizeof(roi_share));
   size_t threads = (size_t)state->threads * sizeof(float);
   context->forward_scratch_bytes = tables + threads * state->buffer;
   context->backward_scratch_bytes = tables + threads * (state->buffer + state->plane);
@@ -90,20 +110,66 @@ static roi_sample roi_sample_at(float at, int size) {
   return sample;
 }
 
-static void roi_axis(roi_sample *samples, float low, float high, int size,
-                     const roi_options *options) {
+static roi_scratch roi_scratch_of(const fm_op_context *context) {
+  const roi_state *state = context->state;
+  roi_scratch scratch = {.tables = context->scratch};
+  scratch.shares = (roi_share *)(scratch.tables + state->rois);
+  scratch.buffers = (float *)(scratch.shares + 2 * state->shares * (size_t)state->rois);
+  return scratch;
+}
+
+// The shares of RoI r: its rows', then its columns'.
+static roi_share *roi_shares_of(const fm_op_context *context, int r, bool columns) {
+  const roi_state *state = context->state;
+  return roi_scratch_of(context).shares + (2 * (size_t)r + columns) * state->shares;
+}
+
+// Adds to the shares of a bin, which begin at `first`, and returns the new end.
+static roi_share *roi_share_add(roi_share *first, roi_share *end, roi_share share) {
+  if (!(share.weight > 0))
+    return end;
+  for (roi_share *at = first; at < end; at++)
+    if (at->place == share.place) {
+      at->weight += share.weight;
+      return end;
+    }
+  *end = share;
+  return end + 1;
+}
+
+// Fills in the shares of one axis by rising bins, and says how many they are.
+static int roi_axis_fill(roi_share *shares, float low, float high, int size,
+                         const roi_options *options) {
   float length = high - low;
   length = length > 1.0f ? length : 1.0f;
   float bin = length / (float)options->output_size;
   int ratio = options->sampling_ratio;
-  for (int i = 0; i < options->output_size; i++)
-    for (int s = 0; s < ratio; s++)
-      samples[i * ratio + s] =
-          roi_sample_at(low + (float)i * bin + ((float)s + 0.5f) * bin / (float)ratio, size);
+  roi_share *end = shares;
+  for (int i = 0; i < options->output_size; i++) {
+    roi_share *first = end;
+    for (int k = 0; k < ratio; k++) {
+      const roi_sample s =
+          roi_sample_at(low + (float)i * bin + ((float)k + 0.5f) * bin / (float)ratio, size);
+      end = roi_share_add(first, end, (roi_share){s.low, i, s.low_weight / (float)ratio});
+      end = roi_share_add(first, end, (roi_share){s.high, i, s.high_weight / (float)ratio});
+    }
+  }
+  return (int)(end - shares);
+}
+
+// By places instead of bins; they nearly are.
+static void roi_axis_sort(roi_share *shares, int count) {
+  for (int i = 1; i < count; i++) {
+    const roi_share moved = shares[i];
+    int at = i;
+    for (; at > 0 && shares[at - 1].place > moved.place; at--)
+      shares[at] = shares[at - 1];
+    shares[at] = moved;
+  }
 }
 
 // Where each RoI samples; a row that names no level or picture of ours is an error.
-static fm_status roi_tables_make(const fm_op_context *context, roi_table *tables) {
+static fm_status roi_tables_make(const fm_op_context *context, bool backward) {
   const roi_options *options = roi_options_of(context->node);
   const roi_state *state = context->state;
   const float *rows = context->x[options->levels].data;
@@ -118,104 +184,75 @@ static fm_status roi_tables_make(const fm_op_context *context, roi_table *tables
 #pragma omp parallel for schedule(static) num_threads(state->threads)
   for (int r = 0; r < state->rois; r++) {
     const float *row = rows + (size_t)r * FM_ROI_COLUMNS;
-    roi_table *table = &tables[r];
+    roi_table *table = &roi_scratch_of(context).tables[r];
     table->level = row[5] < 0 ? -1 : (int)row[5];
     if (table->level < 0)
       continue;
     table->image = (int)row[0];
     const fm_shape *level = &context->x[table->level].shape;
     float scale = row[6];
-    roi_axis(table->x, row[1] * scale, row[3] * scale, level->w, options);
-    roi_axis(table->y, row[2] * scale, row[4] * scale, level->h, options);
+    roi_share *y = roi_shares_of(context, r, false), *x = roi_shares_of(context, r, true);
+    table->y_count = roi_axis_fill(y, row[2] * scale, row[4] * scale, level->h, options);
+    table->x_count = roi_axis_fill(x, row[1] * scale, row[3] * scale, level->w, options);
+    if (!fm_roi_align_int8_knows(options, &context->x[table->level], &context->y))
+      roi_axis_sort(x, table->x_count);
+    if (backward)
+      roi_axis_sort(y, table->y_count);
   }
   return FM_OK;
 }
 
-// What the kernels below work on: one plane of one channel block and one RoI's bins in the same
-// block.
-typedef struct roi_work {
-  const roi_table *table;
-  int output_size, ratio, width;
-  size_t block;
-  float scale; // of the plane's numbers
-} roi_work;
-
-typedef struct roi_corners {
-  size_t at[4];
-  float weight[4];
-} roi_corners;
-
-static inline __attribute__((always_inline)) roi_corners roi_corners_of(const roi_work *work,
-                                                                        int sy, int sx) {
-  const roi_sample *y = &work->table->y[sy], *x = &work->table->x[sx];
-  size_t low = (size_t)y->low * (size_t)work->width, high = (size_t)y->high * (size_t)work->width;
-  return (roi_corners){
-      .at = {(low + (size_t)x->low) * work->block, (low + (size_t)x->high) * work->block,
-             (high + (size_t)x->low) * work->block, (high + (size_t)x->high) * work->block},
-      .weight = {y->low_weight * x->low_weight, y->low_weight * x->high_weight,
-                 y->high_weight * x->low_weight, y->high_weight * x->high_weight}};
+// The end of the shares of the bin, or of the place, that `begin` has.
+static inline const roi_share *roi_bin_end(const roi_share *begin, const roi_share *end) {
+  const roi_share *at = begin;
+  while (at < end && at->bin == begin->bin)
+    at++;
+  return at;
 }
 
-static inline __attribute__((always_inline)) float roi_load(const void *plane, fm_dtype dtype,
-                                                            size_t at) {
-  switch (dtype) {
-  case FM_F32:
-    return ((const float *)plane)[at];
-  case FM_BF16:
-    return fm_bf16_to_f32(((const uint16_t *)plane)[at]);
-  case FM_U8:
-    return (float)((const uint8_t *)plane)[at];
-  default:
-    return (float)((const int8_t *)plane)[at];
-  }
+static inline const roi_share *roi_place_end(const roi_share *begin, const roi_share *end) {
+  const roi_share *at = begin;
+  while (at < end && at->place == begin->place)
+    at++;
+  return at;
 }
 
-// `lanes` channels of one bin; a constant lane count makes the inner loops one vector each.
-static inline __attribute__((always_inline)) void roi_bin(const roi_work *work, float *out,
-                                                          const void *plane, fm_dtype dtype,
-                                                          int bin, size_t first, size_t lanes) {
-  int ratio = work->ratio, top = bin / work->output_size * ratio;
-  int left = bin % work->output_size * ratio;
-  float sum[ROI_TILE] = {0};
-  for (int sy = top; sy < top + ratio; sy++)
-    for (int sx = left; sx < left + ratio; sx++) {
-      roi_corners c = roi_corners_of(work, sy, sx);
-      for (size_t k = 0; k < lanes; k++)
-        sum[k] += c.weight[0] * roi_load(plane, dtype, c.at[0] + first + k) +
-                  c.weight[1] * roi_load(plane, dtype, c.at[1] + first + k) +
-                  c.weight[2] * roi_load(plane, dtype, c.at[2] + first + k) +
-                  c.weight[3] * roi_load(plane, dtype, c.at[3] + first + k);
-    }
-  for (size_t k = 0; k < lanes; k++)
-    out[(size_t)bin * work->block + first + k] = work->scale * sum[k] / (float)(ratio * ratio);
-}
+#define LANES 1
+#include "nn/op/roi_align_lanes.h"
+#undef LANES
+#define LANES 8
+#include "nn/op/roi_align_lanes.h"
+#undef LANES
+#define LANES 16
+#include "nn/op/roi_align_lanes.h"
+#undef LANES
 
-static inline __attribute__((always_inline)) void roi_bins(const roi_work *work, float *out,
-                                                           const void *plane, fm_dtype dtype) {
-  int bins = work->output_size * work->output_size;
-  for (int bin = 0; bin < bins; bin++) {
-    size_t first = 0;
-    for (; first + ROI_TILE <= work->block; first += ROI_TILE)
-      roi_bin(work, out, plane, dtype, bin, first, ROI_TILE);
-    if (first < work->block)
-      roi_bin(work, out, plane, dtype, bin, first, work->block - first);
-  }
+static inline __attribute__((always_inline)) void
+roi_pool_block(const roi_work *work, float *out, const char *plane, fm_dtype dtype) {
+  const size_t size = fm_dtype_size(dtype);
+  size_t first = 0;
+  for (; first + 16 <= work->block; first += 16)
+    roi_pool_16(work, out + first, plane + first * size, dtype);
+  for (; first + 8 <= work->block; first += 8)
+    roi_pool_8(work, out + first, plane + first * size, dtype);
+  for (; first < work->block; first++)
+    roi_pool_1(work, out + first, plane + first * size, dtype);
 }
 
 FM_KERNEL static void roi_pool_f32(const roi_work *work, float *out, const void *plane) {
-  roi_bins(work, out, plane, FM_F32);
+  roi_pool_block(work, out, plane, FM_F32);
 }
 
 FM_KERNEL static void roi_pool_bf16(const roi_work *work, float *out, const void *plane) {
-  roi_bins(work, out, plane, FM_BF16);
+  roi_pool_block(work, out, plane, FM_BF16);
 }
 
 FM_KERNEL static void roi_pool_u8(const roi_work *work, float *out, const void *plane) {
-  roi_bins(work, out, plane, FM_U8);
+  roi_pool_block(work, out, plane, FM_U8);
 }
 
 FM_KERNEL static void roi_pool_s8(const roi_work *work, float *out, const void *plane) {
-  roi_bins(work, out, plane, FM_S8);
+  roi_pool_block(work, out, plane, FM_S8);
 }
 
 static void roi_pool(const roi_work *work, float *out, const void *plane, fm_dtype dtype) {
@@ -227,40 +264,22 @@ static void roi_pool(const roi_work *work, float *out, const void *plane, fm_dty
   kernels[dtype](work, out, plane);
 }
 
-static inline __attribute__((always_inline)) void roi_spread_bin(const roi_work *work, float *plane,
-                                                                 const float *dy, int bin,
-                                                                 size_t first, size_t lanes) {
-  int ratio = work->ratio, top = bin / work->output_size * ratio;
-  int left = bin % work->output_size * ratio;
-  float share[ROI_TILE];
-  for (size_t k = 0; k < lanes; k++)
-    share[k] = dy[(size_t)bin * work->block + first + k] / (float)(ratio * ratio);
-  for (int sy = top; sy < top + ratio; sy++)
-    for (int sx = left; sx < left + ratio; sx++) {
-      roi_corners c = roi_corners_of(work, sy, sx);
-      for (int i = 0; i < 4; i++)
-        for (size_t k = 0; k < lanes; k++)
-          plane[c.at[i] + first + k] += c.weight[i] * share[k];
-    }
-}
-
 FM_KERNEL static void roi_spread(const roi_work *work, float *plane, const float *dy) {
-  int bins = work->output_size * work->output_size;
-  for (int bin = 0; bin < bins; bin++) {
-    size_t first = 0;
-    for (; first + ROI_TILE <= work->block; first += ROI_TILE)
-      roi_spread_bin(work, plane, dy, bin, first, ROI_TILE);
-    if (first < work->block)
-      roi_spread_bin(work, plane, dy, bin, first, work->block - first);
-  }
+  size_t first = 0;
+  for (; first + 16 <= work->block; first += 16)
+    roi_spread_16(work, plane + first, dy + first);
+  for (; first + 8 <= work->block; first += 8)
+    roi_spread_8(work, plane + first, dy + first);
+  for (; first < work->block; first++)
+    roi_spread_1(work, plane + first, dy + first);
 }
 
-static roi_work roi_work_on(const fm_op_context *context, const fm_tensor *level,
-                            const roi_table *table) {
-  const roi_options *options = roi_options_of(context->node);
-  return (roi_work){.table = table,
-                    .output_size = options->output_size,
-                    .ratio = options->sampling_ratio,
+static roi_work roi_work_on(const fm_op_context *context, const fm_tensor *level, int r) {
+  const roi_table *table = &roi_scratch_of(context).tables[r];
+  const roi_share *y = roi_shares_of(context, r, false), *x = roi_shares_of(context, r, true);
+  return (roi_work){.y = {y, y + table->y_count},
+                    .x = {x, x + table->x_count},
+                    .output_size = roi_options_of(context->node)->output_size,
                     .width = level->shape.w,
                     .block = (size_t)level->block,
                     .scale = fm_dtype_is_int8(level->dtype) ? level->scale : 1};
@@ -272,19 +291,20 @@ static void *roi_plane(const fm_tensor *level, int image, int block) {
   return (char *)level->data + index * plane * fm_dtype_size(level->dtype);
 }
 
-static void roi_forward_row(const fm_op_context *context, const roi_table *table,
-                            const fm_tensor *row, float *buffer) {
+static void roi_forward_row(const fm_op_context *context, int r, const fm_tensor *row,
+                            float *buffer) {
+  const roi_table *table = &roi_scratch_of(context).tables[r];
   if (table->level < 0) {
     memset(row->data, 0, fm_tensor_bytes(row));
     return;
   }
   const fm_tensor *level = &context->x[table->level];
+  roi_work work = roi_work_on(context, level, r);
   if (fm_roi_align_int8_knows(roi_options_of(context->node), level, row)) {
     const fm_tensor image = fm_tensor_image(level, table->image);
-    fm_roi_align_int8(roi_options_of(context->node), table, &image, row);
+    fm_roi_align_int8(&work, &image, row);
     return;
   }
-  roi_work work = roi_work_on(context, level, table);
   fm_tensor layout = *row;
   layout.block = level->block;
   size_t plane = (size_t)row->shape.h * (size_t)row->shape.w * work.block;
@@ -300,14 +320,13 @@ static void roi_forward_row(const fm_op_context *context, const roi_table *table
 
 static fm_status roi_forward(fm_op_context *context) {
   const roi_state *state = context->state;
-  roi_table *tables = context->scratch;
-  float *buffers = (float *)(tables + state->rois);
-  FM_TRY(roi_tables_make(context, tables));
+  float *buffers = roi_scratch_of(context).buffers;
+  FM_TRY(roi_tables_make(context, false));
 #pragma omp parallel for schedule(dynamic, 8) num_threads(state->threads)
   for (int r = 0; r < state->rois; r++) {
     fm_tensor row = fm_tensor_image(&context->y, r);
     float *buffer = buffers + (size_t)omp_get_thread_num() * state->buffer;
-    roi_forward_row(context, &tables[r], &row, buffer);
+    roi_forward_row(context, r, &row, buffer);
   }
   return FM_OK;
 }
@@ -317,7 +336,7 @@ static fm_status roi_forward(fm_op_context *context) {
 static void roi_backward_plane(const fm_op_context *context, int level_index, int task,
                                float *buffer) {
   const roi_state *state = context->state;
-  const roi_table *tables = context->scratch;
+  const roi_table *tables = roi_scratch_of(context).tables;
   const fm_tensor *dx = &context->dx[level_index];
   int blocks = fm_tensor_blocks(dx), image = task / blocks, block = task % blocks;
   size_t plane = (size_t)dx->shape.h * (size_t)dx->shape.w * (size_t)dx->block;
@@ -329,7 +348,7 @@ static void roi_backward_plane(const fm_op_context *context, int level_index, in
       continue;
     fm_tensor row = fm_tensor_image(&context->dy, r), layout = row;
     layout.block = dx->block;
-    roi_work work = roi_work_on(context, dx, &tables[r]);
+    roi_work work = roi_work_on(context, dx, r);
     size_t bins = (size_t)row.shape.h * (size_t)row.shape.w * work.block;
     roi_spread(&work, sum, fm_chunk_read(&row, &layout, (size_t)block * bins, bins, buffer));
   }
@@ -339,9 +358,8 @@ static void roi_backward_plane(const fm_op_context *context, int level_index, in
 static fm_status roi_backward(fm_op_context *context) {
   const roi_options *options = roi_options_of(context->node);
   const roi_state *state = context->state;
-  roi_table *tables = context->scratch;
-  float *buffers = (float *)(tables + state->rois);
-  FM_TRY(roi_tables_make(context, tables));
+  float *buffers = roi_scratch_of(context).buffers;
+  FM_TRY(roi_tables_make(context, true));
   for (int i = 0; i < options->levels; i++) {
     if (!context->dx[i].data)
       continue;

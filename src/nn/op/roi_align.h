@@ -3,33 +3,41 @@
 #define FM_NN_OP_ROI_ALIGN_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 #include "nn/tensor.h"
 
 enum { ROI_TABLE_MAX = 64 };
-
-// One sample's place on one axis; both weights are 0 outside the picture.
-typedef struct roi_sample {
-  int low, high;
-  float low_weight, high_weight;
-} roi_sample;
-
-typedef struct roi_table {
-  roi_sample y[ROI_TABLE_MAX], x[ROI_TABLE_MAX];
-  int level, image; // level -1: masked
-} roi_table;
 
 typedef struct roi_options {
   int levels, output_size, sampling_ratio;
   bool plain;
 } roi_options;
 
+// The share of one row or column of the picture in one row or column of bins.
+typedef struct roi_share {
+  int place, bin;
+  float weight;
+} roi_share;
+
+typedef struct roi_axis {
+  const roi_share *begin, *end;
+} roi_axis;
+
+// What kernels work on: one plane of one channel block and one RoI's bins in the same block. Shares
+// by rising places; forward has those of y by rising bins.
+typedef struct roi_work {
+  roi_axis y, x;
+  int output_size, width;
+  size_t block;
+  float scale; // of the plane's numbers
+} roi_work;
+
 // From interleaved whole numbers into such, for few samples a bin: what detection needs, without a
 // detour over fp32.
 bool fm_roi_align_int8_knows(const roi_options *options, const fm_tensor *level,
                              const fm_tensor *row);
-// level: of the table's image alone. row: (1, c, output_size, output_size).
-void fm_roi_align_int8(const roi_options *options, const roi_table *table, const fm_tensor *level,
-                       const fm_tensor *row);
+// work: all shares by rising bins. level: of one image. row: (1, c, output_size, output_size).
+void fm_roi_align_int8(const roi_work *work, const fm_tensor *level, const fm_tensor *row);
 
 #endif

@@ -29,27 +29,22 @@ bool fm_roi_align_int8_knows(const roi_options *options, const fm_tensor *level,
          options->sampling_ratio <= INT8_RATIO_MAX;
 }
 
-static void int8_add_tap(int8_taps *taps, size_t at, float weight) {
-  if (weight == 0)
-    return;
-  taps->at[taps->count] = at;
-  taps->weight[taps->count++] = weight;
+// The shares of one bin, which begin where those of the bin before end.
+static roi_axis int8_next_bin(roi_axis before, const roi_axis *axis, int bin) {
+  roi_axis shares = {before.end, before.end};
+  while (shares.end < axis->end && shares.end->bin == bin)
+    shares.end++;
+  return shares;
 }
 
-static void int8_taps_of(int8_taps *taps, const roi_options *options, const roi_table *table,
-                         const fm_tensor *level, int bin, float scale) {
-  const int ratio = options->sampling_ratio, size = options->output_size;
-  const size_t pixel = (size_t)level->shape.c, line = (size_t)level->shape.w * pixel;
+static void int8_taps_of(int8_taps *taps, const roi_work *work, roi_axis y, roi_axis x,
+                         float scale) {
   taps->count = 0;
-  for (int sy = bin / size * ratio; sy < bin / size * ratio + ratio; sy++)
-    for (int sx = bin % size * ratio; sx < bin % size * ratio + ratio; sx++) {
-      const roi_sample *y = &table->y[sy], *x = &table->x[sx];
-      const size_t low = (size_t)y->low * line, high = (size_t)y->high * line;
-      const float low_weight = y->low_weight * scale, high_weight = y->high_weight * scale;
-      int8_add_tap(taps, low + (size_t)x->low * pixel, low_weight * x->low_weight);
-      int8_add_tap(taps, low + (size_t)x->high * pixel, low_weight * x->high_weight);
-      int8_add_tap(taps, high + (size_t)x->low * pixel, high_weight * x->low_weight);
-      int8_add_tap(taps, high + (size_t)x->high * pixel, high_weight * x->high_weight);
+  for (const roi_share *row = y.begin; row < y.end; row++)
+    for (const roi_share *column = x.begin; column < x.end; column++) {
+      const size_t pixel = (size_t)row->place * (size_t)work->width + (size_t)column->place;
+      taps->at[taps->count] = pixel * work->block;
+      taps->weight[taps->count++] = scale * row->weight * column->weight;
     }
 }
 
@@ -91,21 +86,25 @@ FM_KERNEL static void int8_bin(uint8_t *out, const uint8_t *plane, const int8_ta
   }
 }
 
-void fm_roi_align_int8(const roi_options *options, const roi_table *table, const fm_tensor *level,
-                       const fm_tensor *row) {
+void fm_roi_align_int8(const roi_work *work, const fm_tensor *level, const fm_tensor *row) {
   const fm_word_form from = fm_word_form_of(level), to = fm_word_form_of(row);
-  const int samples = options->sampling_ratio * options->sampling_ratio;
   const size_t channels = (size_t)row->shape.c;
   uint8_t *out = row->data;
-  for (int bin = 0; bin < options->output_size * options->output_size; bin++) {
-    int8_taps taps;
-    int8_taps_of(&taps, options, table, level, bin, from.scale / to.scale / (float)samples);
-    taps.turn = from.turn;
-    taps.out_turn = to.turn;
-    taps.initial = -to.offset;
-    for (int i = 0; i < taps.count; i++)
-      taps.initial += taps.weight[i] * from.offset;
-    int8_bin(out, level->data, &taps, channels);
-    out += channels;
+  roi_axis y = {NULL, work->y.begin};
+  for (int i = 0; i < work->output_size; i++) {
+    y = int8_next_bin(y, &work->y, i);
+    roi_axis x = {NULL, work->x.begin};
+    for (int j = 0; j < work->output_size; j++) {
+      x = int8_next_bin(x, &work->x, j);
+      int8_taps taps;
+      int8_taps_of(&taps, work, y, x, from.scale / to.scale);
+      taps.turn = from.turn;
+      taps.out_turn = to.turn;
+      taps.initial = -to.offset;
+      for (int k = 0; k < taps.count; k++)
+        taps.initial += taps.weight[k] * from.offset;
+      int8_bin(out, level->data, &taps, channels);
+      out += channels;
+    }
   }
 }
