@@ -14,7 +14,8 @@
 #include "nn/profile.h"
 
 enum {
-  WORKING_MOST = 127,         // of a whole number
+  WORKING_MOST = 127, // of a whole number
+  WORKING_LANES = 16,
   WORKING_MOST_IN_PAIRS = 63, // without VNNI pairs of products are added in 16 bits
 };
 // A channel whose largest weight is below is zero.
@@ -150,13 +151,18 @@ static fm_status working_reorder(fm_working *working, const float *source) {
   return fm_primitive_run(&working->reorder);
 }
 
+// In lanes: a maximum of all is not made a vector.
 FM_KERNEL static float working_most(const float *row, size_t count) {
-  float most = 0;
-  for (size_t i = 0; i < count; ++i) {
-    const float size = row[i] < 0 ? -row[i] : row[i];
-    most = size > most ? size : most;
-  }
-  return most;
+  float most[WORKING_LANES] = {0};
+  size_t at = 0;
+  for (; at + WORKING_LANES <= count; at += WORKING_LANES)
+    for (size_t k = 0; k < WORKING_LANES; ++k)
+      most[k] = fabsf(row[at + k]) > most[k] ? fabsf(row[at + k]) : most[k];
+  for (; at < count; ++at)
+    most[0] = fabsf(row[at]) > most[0] ? fabsf(row[at]) : most[0];
+  for (size_t k = 1; k < WORKING_LANES; ++k)
+    most[0] = most[k] > most[0] ? most[k] : most[0];
+  return most[0];
 }
 
 // Some layouts halve their numbers on the way in, for the same reason.
