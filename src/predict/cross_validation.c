@@ -187,7 +187,7 @@ static fm_status cross_analyse(fm_cross_validation *out) {
   fm_analysis_spread(values, out->fold_count, &out->mean_mAP, &out->deviation_mAP);
   free(values);
   const fm_analysis_options options = {
-      .subset = &out->subset, .boxes = &out->boxes, .images = images};
+      .subset = &out->subset, .boxes = &out->boxes, .images = images, .notebook = true};
   return fm_analysis_make(&out->analysis, &options);
 }
 

@@ -12,6 +12,7 @@
 #include "image/draw.h"
 #include "image/grid.h"
 #include "image/resize.h"
+#include "report/chart_parts.h"
 
 enum {
   EVALUATION_CROWD = 16,
@@ -24,16 +25,38 @@ enum {
 // Without gnuplot the other pictures still get drawn; the failure is told at the end.
 typedef struct evaluation_charts {
   const char *folder;
+  fm_atomic_file list; // charts.json
+  size_t listed;
   bool lacks_gnuplot;
 } evaluation_charts;
 
 static fm_status evaluation_draw_chart(void *user, const fm_chart *chart) {
   evaluation_charts *charts = user;
   const fm_status status = fm_chart_draw(chart, charts->folder);
-  if (status != FM_ERR_UNSUPPORTED)
+  if (status < 0 && status != FM_ERR_UNSUPPORTED)
     return status;
-  charts->lacks_gnuplot = true;
+  charts->lacks_gnuplot = charts->lacks_gnuplot || status == FM_ERR_UNSUPPORTED;
+  if (chart->kind != FM_CHART_LINES)
+    return FM_OK;
+  fputs(charts->listed++ ? ",\n" : "[", charts->list.stream);
+  fm_chart_write_json(chart, charts->list.stream);
   return FM_OK;
+}
+
+// The charts as pictures, and those of lines in charts.json too.
+static fm_status evaluation_draw_charts(const fm_analysis *analysis, evaluation_charts *charts) {
+  char *path = fm_path_join(charts->folder, "charts.json");
+  FM_CHECK_ALLOC(path);
+  fm_status status = fm_atomic_file_open(&charts->list, path);
+  free(path);
+  FM_TRY(status);
+  status = fm_evaluation_charts(analysis, evaluation_draw_chart, charts);
+  if (status < 0) {
+    fm_atomic_file_discard(&charts->list);
+    return status;
+  }
+  fputs(charts->listed ? "]\n" : "[]\n", charts->list.stream);
+  return fm_atomic_file_commit(&charts->list);
 }
 
 static size_t evaluation_errors(const fm_confusion_picture *picture) {
@@ -232,7 +255,7 @@ static fm_status evaluation_draw_sheet(const fm_analysis *analysis, const char *
 fm_status fm_evaluation_draw(const fm_analysis *analysis, const char *folder) {
   evaluation_charts charts = {.folder = folder};
   FM_TRY(fm_folder_make(folder));
-  FM_TRY(fm_evaluation_charts(analysis, evaluation_draw_chart, &charts));
+  FM_TRY(evaluation_draw_charts(analysis, &charts));
   if (!fm_dataset_annotations_only(analysis->subset->dataset))
     FM_TRY(evaluation_draw_sheet(analysis, folder));
   if (charts.lacks_gnuplot)

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "format/event_read.h"
+#include "report/chart_list.h"
 #include "report/picture.h"
 #include "report/run_report.h"
 #include "train/run_folder.h"
@@ -16,6 +17,7 @@ enum {
   RESULTS_CLASSES_MAX = 200,
   RESULTS_IOUS_MAX = 64,
   RESULTS_PICTURES_MAX = 12,
+  RESULTS_NAME_BYTES = 256,
 };
 
 // NAN for what is no number, and for the COCO measure's -1 (there was nothing to find).
@@ -169,7 +171,41 @@ static void results_confusion(fm_page *page, const json_t *metrics) {
   free(values);
 }
 
-static fm_status results_metrics(fm_page *page, const char *path) {
+// The notebook's way of counting, when the evaluation has it.
+static void results_notebook(fm_page *page, const json_t *metrics) {
+  const json_t *notebook = json_object_get(metrics, "notebook");
+  if (!json_is_object(notebook))
+    return;
+  fm_page_heading(page, "As the notebook counts");
+  fm_page_paragraph(page,
+                    "The notebook's own way of counting, for comparison with its figures alone: "
+                    "of the detections with a score of %.2f and more each is set against the "
+                    "nearest face, and recall is counted over the faces that were found, not over "
+                    "all faces. It says little of faces that were missed, is greater than the COCO "
+                    "measure above, and not comparable with it.",
+                    results_number(notebook, "score"));
+  fm_page_figures_start(page);
+  fm_page_figure(page, "mAP as the notebook counts", "%.4f", results_number(notebook, "mAP"));
+  fm_page_figures_end(page);
+  fm_page_table_start(page,
+                      (fm_page_column[]){{"nearest face", false},
+                                         {"detections", true},
+                                         {"hits at IoU .50", true},
+                                         {"AP as the notebook counts", true}},
+                      4);
+  const json_t *classes = json_object_get(notebook, "per_class");
+  for (size_t i = 0; i < json_array_size(classes); i++) {
+    const json_t *item = json_array_get(classes, i);
+    fm_page_cell(page, "%s", results_text(item, "name"));
+    fm_page_cell(page, "%.0f", results_number(item, "detections"));
+    fm_page_cell(page, "%.0f", results_number(item, "hits"));
+    results_cell(page, results_number(item, "AP"));
+  }
+  fm_page_table_end(page);
+}
+
+// `curves` is NULL where the evaluation wrote none.
+static fm_status results_metrics(fm_page *page, const char *path, const fm_chart_list *curves) {
   fm_bytes bytes;
   FM_TRY(fm_file_read(&bytes, path, RESULTS_BYTES_MAX));
   json_error_t error;
@@ -183,21 +219,29 @@ static fm_status results_metrics(fm_page *page, const char *path) {
   results_figures(page, metrics);
   results_folds(page, metrics);
   results_classes(page, metrics);
-  results_ious(page, metrics);
+  fm_status status = FM_OK;
+  if (curves)
+    status = fm_chart_list_show(curves, fm_page_show_chart, page);
+  else
+    results_ious(page, metrics);
   results_confusion(page, metrics);
+  results_notebook(page, metrics);
   json_decref(metrics);
-  return FM_OK;
+  return status;
 }
 
-// Does the page show the same from metrics.json, or picture by picture?
-static bool results_is_shown(const char *name) {
+// Does the page show the same from metrics.json, as a curve, or picture by picture?
+static bool results_is_shown(const char *name, const fm_chart_list *curves) {
+  char stem[RESULTS_NAME_BYTES];
+  snprintf(stem, sizeof stem, "%.*s", (int)(strlen(name) - strlen(".png")), name);
   return strncmp(name, "confusion", 9) == 0 || strcmp(name, "map_iou.png") == 0 ||
-         strcmp(name, "worst.png") == 0;
+         strcmp(name, "worst.png") == 0 || (curves && fm_chart_list_has(curves, stem));
 }
 
-// The PNG pictures of a folder in the order of their names: charts as they are, photographs
-// smaller.
-static fm_status results_pictures(fm_page *page, const char *folder, bool charts, size_t *shown) {
+// The PNG pictures of a folder in the order of their names: photographs smaller, charts as they
+// are, those that `curves` do not have.
+static fm_status results_pictures(fm_page *page, const char *folder, bool charts,
+                                  const fm_chart_list *curves, size_t *shown) {
   *shown = 0;
   if (!fm_path_is_folder(folder))
     return FM_OK;
@@ -206,7 +250,7 @@ static fm_status results_pictures(fm_page *page, const char *folder, bool charts
   fm_status status = FM_OK;
   for (size_t i = 0; i < list.count && status >= 0; i++) {
     if (list.names[i][0] == '.' || strcmp(fm_path_extension(list.names[i]), "png") != 0 ||
-        (charts && results_is_shown(list.names[i])))
+        (charts && results_is_shown(list.names[i], curves)))
       continue;
     char *path = fm_path_join(folder, list.names[i]);
     if (!path)
@@ -240,14 +284,17 @@ static void results_missing(fm_page *page, const fm_run *run) {
 }
 
 fm_status fm_run_report_evaluation(fm_page *page, const fm_run *run) {
-  char *folder = fm_path_join(run->path, "evaluation"), *metrics = NULL, *worst = NULL;
+  char *folder = fm_path_join(run->path, "evaluation");
+  char *metrics = NULL, *worst = NULL, *charts = NULL;
+  fm_chart_list *curves = NULL;
   fm_status status = FM_OK;
   size_t shown;
   if (folder) {
     metrics = fm_path_join(folder, "metrics.json");
     worst = fm_path_join(folder, "worst");
+    charts = fm_path_join(folder, "charts.json");
   }
-  if (!metrics || !worst) {
+  if (!metrics || !worst || !charts) {
     status = fm_fail(FM_ERR_MEMORY, "out of memory");
     goto out;
   }
@@ -255,16 +302,20 @@ fm_status fm_run_report_evaluation(fm_page *page, const fm_run *run) {
     results_missing(page, run);
     goto out;
   }
-  FM_TRY_OUT(results_metrics(page, metrics));
-  FM_TRY_OUT(results_pictures(page, folder, true, &shown));
+  if (fm_path_exists(charts))
+    FM_TRY_OUT(fm_chart_list_read(&curves, charts));
+  FM_TRY_OUT(results_metrics(page, metrics, curves));
+  FM_TRY_OUT(results_pictures(page, folder, true, curves, &shown));
   fm_page_heading(page, "Worst images");
-  FM_TRY_OUT(results_pictures(page, worst, false, &shown));
+  FM_TRY_OUT(results_pictures(page, worst, false, NULL, &shown));
   if (shown == 0)
     fm_page_paragraph(page, "There are none.");
 out:
   free(folder);
   free(metrics);
   free(worst);
+  free(charts);
+  fm_chart_list_free(curves);
   return status;
 }
 

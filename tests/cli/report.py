@@ -5,6 +5,7 @@ report.py FACEMASK EVENT_RUNNER PAGE.PY"""
 
 import csv
 import io
+import json
 import os
 import subprocess
 import sys
@@ -79,6 +80,32 @@ def holds(run, *texts):
     return page
 
 
+CURVES = ["map_iou", "precision_recall", "precision_recall_02_with_mask", "f1_confidence", "precision_confidence",
+          "recall_confidence"]
+
+
+def check_evaluation(run, page):
+    """Every curve as a chart that can be asked for its numbers, and the notebook's figures apart from the COCO measure's."""
+    metrics = json.loads((run / "evaluation" / "metrics.json").read_text())
+    names = ["confusion", "class_ap", *CURVES]
+    check(all(page.count(f'"name":"{name}"') == 1 for name in names), "the evaluation's figures and curves as charts, once each")
+    notebook = metrics["notebook"]
+    check("As the notebook counts" in page and f"<dd>{notebook['mAP']:.4f}</dd>" in page and "not comparable" in page,
+          "the notebook's measure, named as its own")
+    check(notebook["mAP"] != metrics["mAP"], "which is another than COCO's")
+    charts = run / "evaluation" / "charts.json"
+    text = charts.read_text()
+    charts.unlink()
+    report(run)
+    older = holds(run, '"name":"iou_map"')
+    check(older.count("data:image/png") >= 4, "of an evaluation without them the pictures are shown")
+    charts.write_text("[3]")
+    done = report(run)
+    check(done.returncode == 1 and "charts.json: chart 1" in done.stderr, f"broken ones are named: {done.stderr.strip()[-60:]!r}")
+    charts.write_text(text)
+    report(run)
+
+
 def finished(root):
     run = make(FACEMASK, root / "finished", "--evaluate")
     # What the training would have shown of two pictures, twice.
@@ -105,8 +132,8 @@ def finished(root):
         page.count("<figcaption>prediction/") == 2 and page.count(", epoch 20</figcaption>") == 2,
         "the last of each prediction",
     )
-    check(page.count("data:image/jpeg") >= 8 and page.count("data:image/png") >= 4, "the pictures of the evaluation")
-    check('"name":"confusion"' in page and '"name":"class_ap"' in page, "its figures as charts")
+    check(page.count("data:image/jpeg") >= 8 and "data:image/png" not in page, "photographs are the only pictures")
+    check_evaluation(run, page)
     return run
 
 

@@ -95,7 +95,8 @@ def evaluate(facemask, out):
                 {"image_id": position, "category_id": category, "bbox": box, "score": 0.5 + turn % 50 / 100}
             )
     (out / "made.json").write_text(json.dumps(predictions))
-    words = [facemask, "evaluate", data, "--predictions", out / "made.json", "--out", out / "evaluation", "--quiet"]
+    words = [facemask, "evaluate", data, "--predictions", out / "made.json", "--out", out / "evaluation"]
+    words += ["--measure", "notebook", "--quiet"]
     subprocess.run(words, check=True)
 
 

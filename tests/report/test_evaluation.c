@@ -13,6 +13,7 @@
 
 #include "../data/support.h"
 #include "base/file.h"
+#include "report/chart_list.h"
 #include "report/evaluation.h"
 
 enum { IMAGES = 6, CLASSES_MAX = 25 };
@@ -182,6 +183,101 @@ static void pictures_with_errors_are_drawn_and_older_ones_go(void **state) {
   close_fixture(&self);
 }
 
+static fm_status refuse(void *user, const fm_chart *chart) {
+  (void)user;
+  return fm_fail(FM_ERR_IO, "%s: no", chart->name);
+}
+
+// The charts that were read, one after the other, beside those of the analysis.
+typedef struct beside {
+  fm_chart_list *list;
+  const fm_chart *wanted;
+  size_t found, lines;
+} beside;
+
+static void assert_same_numbers(const double *a, const double *b, size_t count) {
+  for (size_t i = 0; i < count; ++i)
+    if (!(isnan(a[i]) && isnan(b[i])) && !(fabs(a[i] - b[i]) <= 1e-8))
+      fail_msg("point %zu is %g, not %g", i, b[i], a[i]);
+}
+
+static fm_status compare(void *user, const fm_chart *chart) {
+  beside *self = user;
+  const fm_chart *wanted = self->wanted;
+  if (strcmp(chart->name, wanted->name) != 0)
+    return FM_OK;
+  ++self->found;
+  assert_string_equal(chart->title, wanted->title);
+  assert_true((chart->note == NULL) == (wanted->note == NULL));
+  if (wanted->note)
+    assert_string_equal(chart->note, wanted->note);
+  assert_string_equal(chart->x.label, wanted->x.label);
+  assert_string_equal(chart->y.label, wanted->y.label);
+  assert_int_equal(chart->series_count, wanted->series_count);
+  for (size_t i = 0; i < wanted->series_count; ++i) {
+    const fm_chart_series *a = &wanted->series[i], *b = &chart->series[i];
+    assert_string_equal(b->name, a->name);
+    assert_int_equal(b->rgb, a->rgb);
+    assert_true(b->dashed == a->dashed && b->dots == a->dots && b->steps == a->steps);
+    assert_int_equal(b->count, a->count);
+    assert_same_numbers(a->x, b->x, a->count);
+    assert_same_numbers(a->y, b->y, a->count);
+  }
+  return FM_OK;
+}
+
+static fm_status look_for(void *user, const fm_chart *chart) {
+  beside *self = user;
+  assert_true(fm_chart_list_has(self->list, chart->name) == (chart->kind == FM_CHART_LINES));
+  if (chart->kind != FM_CHART_LINES)
+    return FM_OK;
+  self->wanted = chart;
+  ++self->lines;
+  return fm_chart_list_show(self->list, compare, self);
+}
+
+static void the_curves_are_read_back_from_their_file(void **state) {
+  (void)state;
+  fixture self;
+  open_fixture(&self, 3, 2);
+  char *out = fm_path_join(self.folder, "out"), *path = fm_path_join(out, "charts.json");
+  assert_int_equal(fm_evaluation_draw(&self.analysis, out), FM_OK);
+  beside pair = {0};
+  assert_int_equal(fm_chart_list_read(&pair.list, path), FM_OK);
+  assert_int_equal(fm_evaluation_charts(&self.analysis, look_for, &pair), FM_OK);
+  assert_int_equal(pair.lines, 2 + 3 + 3);
+  assert_int_equal(pair.found, pair.lines);
+  fm_chart_list_free(pair.list);
+  free(path);
+  free(out);
+  close_fixture(&self);
+}
+
+static void broken_files_of_curves_are_named(void **state) {
+  (void)state;
+  static const char *const texts[] = {
+      "[1]",
+      "[{\"kind\": \"bars\", \"name\": \"a\", \"title\": \"b\", \"series\": []}]",
+      "[{\"kind\": \"lines\", \"title\": \"b\", \"series\": []}]",
+      "[{\"kind\": \"lines\", \"name\": \"a\", \"title\": \"b\", \"series\": [{\"x\": [1], \"y\": "
+      "[]}]}]",
+  };
+  char *folder = support_folder_make(), *path = fm_path_join(folder, "charts.json");
+  fm_chart_list *list;
+  support_write_text(folder, "charts.json", "{}");
+  assert_int_equal(fm_chart_list_read(&list, path), FM_ERR_FORMAT);
+  assert_non_null(strstr(fm_error_message(), path));
+  for (size_t i = 0; i < sizeof texts / sizeof *texts; ++i) {
+    support_write_text(folder, "charts.json", texts[i]);
+    assert_int_equal(fm_chart_list_read(&list, path), FM_OK);
+    assert_int_equal(fm_chart_list_show(list, refuse, NULL), FM_ERR_FORMAT);
+    assert_non_null(strstr(fm_error_message(), path));
+    fm_chart_list_free(list);
+  }
+  support_folder_remove(folder);
+  free(path);
+}
+
 static void nothing_found_and_nothing_to_find_are_charts_too(void **state) {
   (void)state;
   fixture self;
@@ -200,11 +296,6 @@ static void nothing_found_and_nothing_to_find_are_charts_too(void **state) {
   close_fixture(&self);
 }
 
-static fm_status refuse(void *user, const fm_chart *chart) {
-  (void)user;
-  return fm_fail(FM_ERR_IO, "%s: no", chart->name);
-}
-
 static void a_failure_of_the_shower_ends_it(void **state) {
   (void)state;
   fixture self;
@@ -219,6 +310,8 @@ int main(void) {
       cmocka_unit_test(the_charts_show_what_was_measured),
       cmocka_unit_test(of_many_classes_those_with_most_faces_are_drawn),
       cmocka_unit_test(pictures_with_errors_are_drawn_and_older_ones_go),
+      cmocka_unit_test(the_curves_are_read_back_from_their_file),
+      cmocka_unit_test(broken_files_of_curves_are_named),
       cmocka_unit_test(nothing_found_and_nothing_to_find_are_charts_too),
       cmocka_unit_test(a_failure_of_the_shower_ends_it),
   };
