@@ -105,10 +105,10 @@ static json_t *run_folder_environment(const fm_config *config, const fm_run_call
   return json_pack("{s:s, s:s, s:s, s:s, s:i, s:s, s:{s:s, s:s, s:s, s:i}, s:o, s:s, s:s, s:o}",
                    "facemask", FACEMASK_VERSION, "date", date, "system", system, "processor",
                    processor, "threads", omp_get_max_threads(), "precision",
-                   fm_config_precision_name(precision), "libraries", "libc",
-                   gnu_get_libc_version(), "jansson", JANSSON_VERSION, "compiler", __VERSION__,
-                   "openmp", _OPENMP, "command", run_folder_optional(call->command), "data",
-                   call->data, "fold", fold, "weights", run_folder_optional(call->weights));
+                   fm_config_precision_name(precision), "libraries", "libc", gnu_get_libc_version(),
+                   "jansson", JANSSON_VERSION, "compiler", __VERSION__, "openmp", _OPENMP,
+                   "command", run_folder_optional(call->command), "data", call->data, "fold", fold,
+                   "weights", run_folder_optional(call->weights));
 }
 
 static fm_status run_folder_write_environment(const fm_run_folder *run, const fm_run_call *call) {

@@ -138,7 +138,7 @@ static fm_status linear_take_forward(fm_op_context *context, const linear_descs 
 static fm_status linear_prepare_forward(fm_op_context *context, const linear_descs *d,
                                         dnnl_primitive_desc_t *hint) {
   dnnl_primitive_attr_t attributes;
-  dnnl_primitive_desc_t pd;
+  dnnl_primitive_desc_t pd = NULL;
   FM_TRY(linear_attributes(&attributes, linear_options_of(context->node)));
   FM_TRY(linear_forward_pd(&pd, context, d, attributes));
   FM_DNNL(dnnl_primitive_desc_clone(hint, pd));
@@ -154,7 +154,7 @@ static fm_status linear_prepare_int8(fm_op_context *context, const linear_descs 
                              .source_scale = state->x.scale,
                              .y = context->y};
   dnnl_primitive_attr_t attributes;
-  dnnl_primitive_desc_t pd;
+  dnnl_primitive_desc_t pd = NULL;
   FM_TRY(fm_int8_attributes(&attributes, &product));
   FM_TRY(linear_forward_pd(&pd, context, d, attributes));
   const dnnl_memory_desc_t weight = *dnnl_primitive_desc_query_md(pd, dnnl_query_weights_md, 0);

@@ -115,7 +115,7 @@ FM_KERNEL static void upsample_row_int8(const upsample_int8 *self, uint8_t *y,
                                         size_t block) {
   for (int w = 0; w < out; w++) {
     const uint8_t *from = top + (size_t)upsample_source(w, in, out) * block;
-    const size_t at = (size_t)w * block, wide = FM_WORDS * FM_WORD_BYTES;
+    const size_t at = (size_t)w * block, wide = (size_t)FM_WORDS * FM_WORD_BYTES;
     size_t k = 0;
     for (; k + wide <= block; k += wide)
       upsample_words(self, y + at + k, lateral + at + k, from + k, FM_WORDS);
