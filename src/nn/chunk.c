@@ -166,6 +166,69 @@ FM_KERNEL static void chunk_write_lane(const chunk_lane *lane, const fm_tensor *
     chunk_store(t, lane->place + i * lane->step, run[lane->first + i * lane->stride]);
 }
 
+// Whole pixels of one block of a tensor that lies plain: its channels are rows of pixels, which
+// only have to be turned. Most of what is not blocked is so, and much of it.
+typedef struct chunk_rows {
+  float *first;                  // the first pixel of the first channel
+  size_t area, channels, pixels; // from row to row, as many as there are, in each
+} chunk_rows;
+
+static bool chunk_turns(const fm_tensor *t, const fm_tensor *layout, size_t start, size_t count) {
+  const size_t block = (size_t)layout->block;
+  return t->dtype == FM_F32 && t->block == 1 && start % block == 0 && count % block == 0;
+}
+
+static chunk_rows chunk_rows_of(const fm_tensor *t, const fm_tensor *layout, size_t start,
+                                size_t count) {
+  const size_t block = (size_t)layout->block, channels = (size_t)t->shape.c;
+  const size_t area = (size_t)t->shape.h * (size_t)t->shape.w, row = start / block / area;
+  const size_t blocks = (size_t)fm_tensor_blocks(layout), c = row % blocks * block;
+  return (chunk_rows){.first = (float *)t->data + (row / blocks * channels + c) * area +
+                               start / block % area,
+                      .area = area,
+                      .channels = channels - c < block ? channels - c : block,
+                      .pixels = count / block};
+}
+
+typedef float chunk_four __attribute__((vector_size(16), aligned(4)));
+typedef int32_t chunk_order __attribute__((vector_size(16)));
+
+// to[c][r] = from[r][c] for 4 rows of 4.
+static inline __attribute__((always_inline)) void
+chunk_turn_four(float *to, size_t to_step, const float *from, size_t from_step) {
+  const chunk_order low = {0, 4, 1, 5}, high = {2, 6, 3, 7};
+  chunk_four row[4], half[4];
+  for (size_t i = 0; i < 4; i++)
+    row[i] = *(const chunk_four *)(const void *)(from + i * from_step);
+  half[0] = __builtin_shuffle(row[0], row[2], low);
+  half[1] = __builtin_shuffle(row[0], row[2], high);
+  half[2] = __builtin_shuffle(row[1], row[3], low);
+  half[3] = __builtin_shuffle(row[1], row[3], high);
+  for (size_t i = 0; i < 2; i++) {
+    *(chunk_four *)(void *)(to + 2 * i * to_step) = __builtin_shuffle(half[i], half[i + 2], low);
+    *(chunk_four *)(void *)(to + (2 * i + 1) * to_step) =
+        __builtin_shuffle(half[i], half[i + 2], high);
+  }
+}
+
+// to[c][r] = from[r][c].
+static void chunk_turn(float *to, size_t to_step, const float *from, size_t from_step, size_t rows,
+                       size_t columns) {
+  const size_t whole_rows = rows / 4 * 4, whole_columns = columns / 4 * 4;
+  for (size_t r = 0; r < whole_rows; r += 4)
+    for (size_t c = 0; c < whole_columns; c += 4)
+      chunk_turn_four(to + c * to_step + r, to_step, from + r * from_step + c, from_step);
+  for (size_t r = 0; r < rows; r++)
+    for (size_t c = r < whole_rows ? whole_columns : 0; c < columns; c++)
+      to[c * to_step + r] = from[r * from_step + c];
+}
+
+static void chunk_turn_in(const chunk_rows *rows, size_t block, float *run) {
+  for (size_t i = 0; i < rows->pixels && rows->channels < block; i++)
+    memset(run + i * block + rows->channels, 0, (block - rows->channels) * sizeof *run);
+  chunk_turn(run, block, rows->first, rows->area, rows->channels, rows->pixels);
+}
+
 const float *fm_chunk_read(const fm_tensor *t, const fm_tensor *layout, size_t start, size_t count,
                            float *buffer) {
   if (chunk_same(t, layout)) {
@@ -176,6 +239,11 @@ const float *fm_chunk_read(const fm_tensor *t, const fm_tensor *layout, size_t s
   }
   for (size_t done = 0, part; done < count; done += part) {
     part = chunk_part(layout, start + done, count - done);
+    if (chunk_turns(t, layout, start + done, part)) {
+      const chunk_rows rows = chunk_rows_of(t, layout, start + done, part);
+      chunk_turn_in(&rows, (size_t)layout->block, buffer + done);
+      continue;
+    }
     for (size_t k = 0; k < (size_t)layout->block; k++) {
       const chunk_lane lane = chunk_lane_of(t, layout, start + done, part, k);
       chunk_read_lane(&lane, t, buffer + done);
@@ -200,6 +268,12 @@ void fm_chunk_write(const fm_tensor *t, const fm_tensor *layout, size_t start, s
   }
   for (size_t done = 0, part; done < count; done += part) {
     part = chunk_part(layout, start + done, count - done);
+    if (chunk_turns(t, layout, start + done, part)) {
+      const chunk_rows rows = chunk_rows_of(t, layout, start + done, part);
+      chunk_turn(rows.first, rows.area, values + done, (size_t)layout->block, rows.pixels,
+                 rows.channels);
+      continue;
+    }
     for (size_t k = 0; k < (size_t)layout->block; k++) {
       const chunk_lane lane = chunk_lane_of(t, layout, start + done, part, k);
       chunk_write_lane(&lane, t, values + done);
