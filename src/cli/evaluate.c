@@ -63,7 +63,11 @@ static fm_status evaluate_read_predictions(evaluate_job *job, const char *path) 
     return fm_fail(FM_ERR_ARGUMENT, "--predictions and --weights exclude each other");
   FM_TRY(fm_eval_subset_truths(&job->subset, &job->boxes));
   job->images = job->subset.count;
-  return fm_results_read(&job->boxes, &job->subset, path);
+  size_t outside;
+  FM_TRY(fm_results_read(&job->boxes, &job->subset, path, &outside));
+  if (outside > 0)
+    fm_say("%zu detections lie in pictures outside this part and do not count", outside);
+  return FM_OK;
 }
 
 // A figure in a column; -1 stands for "there is none".

@@ -21,6 +21,7 @@ typedef struct results_reader {
   const fm_eval_subset *subset;
   const char *path;
   ptrdiff_t *places;
+  size_t outside; // detections in pictures of the data set that are not in the subset
 } results_reader;
 
 static fm_status results_places(results_reader *reader) {
@@ -45,9 +46,9 @@ static fm_status results_place_named(const results_reader *reader, size_t entry,
     sample = fm_dataset_find(reader->subset->dataset, stem);
     free(stem);
   }
-  if (sample < 0 || reader->places[sample] < 0)
+  if (sample < 0)
     return fm_fail(FM_ERR_FORMAT, "%s: entry %zu: %s is not among the %zu pictures", reader->path,
-                   entry, file, reader->subset->count);
+                   entry, file, fm_dataset_count(reader->subset->dataset));
   *image = reader->places[sample];
   return FM_OK;
 }
@@ -80,7 +81,7 @@ static fm_status results_read_box(const results_reader *reader, size_t entry, co
   return FM_OK;
 }
 
-static fm_status results_read_entry(const results_reader *reader, size_t entry, const json_t *item,
+static fm_status results_read_entry(results_reader *reader, size_t entry, const json_t *item,
                                     fm_eval_boxes *boxes) {
   fm_coco_result result = {0};
   if (!json_is_object(item))
@@ -98,6 +99,10 @@ static fm_status results_read_entry(const results_reader *reader, size_t entry, 
   if (!json_is_number(score) || !isfinite(result.score))
     return fm_fail(FM_ERR_FORMAT, "%s: entry %zu: score is not a number", reader->path, entry);
   FM_TRY(results_read_box(reader, entry, item, &result));
+  if (result.image < 0) {
+    reader->outside++;
+    return FM_OK;
+  }
   return fm_eval_boxes_add_result(boxes, &result);
 }
 
@@ -122,7 +127,7 @@ static bool results_take(results_text *text, char wanted) {
   return true;
 }
 
-static fm_status results_read_next(const results_reader *reader, size_t entry, results_text *text,
+static fm_status results_read_next(results_reader *reader, size_t entry, results_text *text,
                                    fm_eval_boxes *boxes) {
   json_error_t error;
   json_t *item = json_loadb(text->text + text->at, text->size - text->at,
@@ -135,7 +140,7 @@ static fm_status results_read_next(const results_reader *reader, size_t entry, r
   return status;
 }
 
-static fm_status results_read_list(const results_reader *reader, results_text *text,
+static fm_status results_read_list(results_reader *reader, results_text *text,
                                    fm_eval_boxes *boxes) {
   if (!results_take(text, '['))
     return fm_fail(FM_ERR_FORMAT, "%s: not a list of detections", reader->path);
@@ -153,7 +158,8 @@ static fm_status results_read_list(const results_reader *reader, results_text *t
   return FM_OK;
 }
 
-fm_status fm_results_read(fm_eval_boxes *boxes, const fm_eval_subset *subset, const char *path) {
+fm_status fm_results_read(fm_eval_boxes *boxes, const fm_eval_subset *subset, const char *path,
+                          size_t *outside) {
   results_reader reader = {.subset = subset, .path = path};
   fm_mapping mapping;
   FM_TRY(fm_mapping_open(&mapping, path));
@@ -161,6 +167,7 @@ fm_status fm_results_read(fm_eval_boxes *boxes, const fm_eval_subset *subset, co
   fm_status status = results_places(&reader);
   if (status == FM_OK)
     status = results_read_list(&reader, &text, boxes);
+  *outside = reader.outside;
   free(reader.places);
   fm_mapping_release(&mapping);
   return status;

@@ -191,23 +191,22 @@ static chunk_rows chunk_rows_of(const fm_tensor *t, const fm_tensor *layout, siz
 }
 
 typedef float chunk_four __attribute__((vector_size(16), aligned(4)));
-typedef int32_t chunk_order __attribute__((vector_size(16)));
 
 // to[c][r] = from[r][c] for 4 rows of 4.
 static inline __attribute__((always_inline)) void
 chunk_turn_four(float *to, size_t to_step, const float *from, size_t from_step) {
-  const chunk_order low = {0, 4, 1, 5}, high = {2, 6, 3, 7};
   chunk_four row[4], half[4];
   for (size_t i = 0; i < 4; i++)
     row[i] = *(const chunk_four *)(const void *)(from + i * from_step);
-  half[0] = __builtin_shuffle(row[0], row[2], low);
-  half[1] = __builtin_shuffle(row[0], row[2], high);
-  half[2] = __builtin_shuffle(row[1], row[3], low);
-  half[3] = __builtin_shuffle(row[1], row[3], high);
+  half[0] = __builtin_shufflevector(row[0], row[2], 0, 4, 1, 5);
+  half[1] = __builtin_shufflevector(row[0], row[2], 2, 6, 3, 7);
+  half[2] = __builtin_shufflevector(row[1], row[3], 0, 4, 1, 5);
+  half[3] = __builtin_shufflevector(row[1], row[3], 2, 6, 3, 7);
   for (size_t i = 0; i < 2; i++) {
-    *(chunk_four *)(void *)(to + 2 * i * to_step) = __builtin_shuffle(half[i], half[i + 2], low);
+    *(chunk_four *)(void *)(to + 2 * i * to_step) =
+        __builtin_shufflevector(half[i], half[i + 2], 0, 4, 1, 5);
     *(chunk_four *)(void *)(to + (2 * i + 1) * to_step) =
-        __builtin_shuffle(half[i], half[i + 2], high);
+        __builtin_shufflevector(half[i], half[i + 2], 2, 6, 3, 7);
   }
 }
 

@@ -292,7 +292,8 @@ fm_status fm_predictor_prepare(const fm_predictor *predictor, const fm_image *im
   memset(inputs, 0, (size_t)fm_predictor_inputs(predictor) * sizeof *inputs);
   fm_status status = FM_OK;
   for (int i = 0; status >= 0 && i < predictor->member_count; ++i)
-    status = predictor_prepare_member(&predictor->members[i], views, image, inputs + i * views);
+    status = predictor_prepare_member(&predictor->members[i], views, image,
+                                      inputs + (ptrdiff_t)i * views);
   if (status < 0)
     fm_predictor_inputs_release(predictor, inputs);
   return status;

@@ -94,13 +94,14 @@ static void results_read_back_to_the_same_bits(void **state) {
   (void)state;
   fm_eval_subset subset = all();
   fm_eval_boxes written = {0}, read = {0};
+  size_t outside;
   const fm_detection items[] = {{{0.1f, 1.0f / 3, 7.7f, 99.99f}, 3, 0.123456789f},
                                 {{-5, 2, 8, 9}, 1, 1}};
   assert_int_equal(fm_eval_boxes_add_detections(&written, 2, items, 2), FM_OK);
   assert_int_equal(fm_eval_boxes_add_detections(&written, 0, items, 1), FM_OK);
   char *path = join("predictions.json");
   assert_int_equal(fm_results_write(&written, &subset, path), FM_OK);
-  assert_int_equal(fm_results_read(&read, &subset, path), FM_OK);
+  assert_int_equal(fm_results_read(&read, &subset, path, &outside), FM_OK);
   assert_int_equal(read.result_count, 3);
   for (size_t i = 0; i < 3; ++i) {
     const fm_coco_result *a = &written.results[i], *b = &read.results[i];
@@ -121,15 +122,37 @@ static void results_read_back_to_the_same_bits(void **state) {
   fm_eval_subset_release(&subset);
 }
 
+static void a_part_leaves_out_detections_in_other_pictures_of_the_data(void **state) {
+  (void)state;
+  fm_eval_subset subset = all();
+  const size_t pictures = subset.count;
+  subset.count = 2; // a and b
+  fm_eval_boxes boxes = {0};
+  size_t outside;
+  put("part.json", "[{\"file_name\":\"c.png\",\"category_id\":1,\"bbox\":[1,2,3,4],\"score\":0.5},"
+                   "{\"file_name\":\"b.png\",\"category_id\":1,\"bbox\":[1,2,3,4],\"score\":1}]");
+  char *path = join("part.json");
+  assert_int_equal(fm_results_read(&boxes, &subset, path, &outside), FM_OK);
+  assert_int_equal(outside, 1);
+  assert_int_equal(boxes.result_count, 1);
+  assert_int_equal(boxes.results[0].image, 1);
+  free(path);
+  fm_eval_boxes_release(&boxes);
+  subset.count = pictures;
+  fm_eval_subset_release(&subset);
+}
+
 static void a_file_name_decides_before_the_image_id(void **state) {
   (void)state;
   fm_eval_subset subset = all();
   fm_eval_boxes boxes = {0};
+  size_t outside;
   put("named.json", "[{\"image_id\":0,\"file_name\":\"images/c.png\",\"category_id\":1,"
                     "\"bbox\":[1,2,3,4],\"score\":0.5},"
                     "{\"image_id\":3,\"category_id\":1,\"bbox\":[1,2,3,4],\"score\":1}]");
   char *path = join("named.json");
-  assert_int_equal(fm_results_read(&boxes, &subset, path), FM_OK);
+  assert_int_equal(fm_results_read(&boxes, &subset, path, &outside), FM_OK);
+  assert_int_equal(outside, 0);
   assert_int_equal(boxes.results[0].image, 2);
   assert_int_equal(boxes.results[1].image, 3);
   free(path);
@@ -168,8 +191,9 @@ static void entries_that_make_no_sense_are_named(void **state) {
   char *path = join("bad.json");
   for (size_t i = 0; i < sizeof cases / sizeof *cases; ++i) {
     fm_eval_boxes boxes = {0};
+    size_t outside;
     put("bad.json", cases[i][0]);
-    assert_int_equal(fm_results_read(&boxes, &subset, path), FM_ERR_FORMAT);
+    assert_int_equal(fm_results_read(&boxes, &subset, path, &outside), FM_ERR_FORMAT);
     if (!strstr(fm_error_message(), cases[i][1]))
       fail_msg("\"%s\" is not in \"%s\"", cases[i][1], fm_error_message());
     fm_eval_boxes_release(&boxes);
@@ -268,6 +292,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(truth_is_corners_as_x_y_width_height),
       cmocka_unit_test(results_read_back_to_the_same_bits),
+      cmocka_unit_test(a_part_leaves_out_detections_in_other_pictures_of_the_data),
       cmocka_unit_test(a_file_name_decides_before_the_image_id),
       cmocka_unit_test(entries_that_make_no_sense_are_named),
       cmocka_unit_test(a_subset_has_the_part_of_the_split_sorted),
