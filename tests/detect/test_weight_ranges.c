@@ -8,7 +8,7 @@
 #include "detect/weights.h"
 #include "support.h"
 
-enum { CLASS_COUNT = 3, PICTURES = 3, COMPARED = 60, SETTLING = 25 };
+enum { CLASS_COUNT = 3, PICTURES = 3, COMPARED = 60, SETTLING = 12 };
 
 static const char *const names[] = {"without_mask", "with_mask", "mask_weared_incorrect"};
 static char path[] = "/tmp/facemask-test-XXXXXX";
