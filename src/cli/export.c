@@ -53,10 +53,9 @@ static fm_status export_parse_size(const char *text, fm_export_options *out) {
   return FM_OK;
 }
 
-static fm_status export_calibrate(const fm_cli *cli, fm_calibration_options *options) {
+static fm_status export_calibrate(const fm_cli *cli, const char *weights, const char *out) {
   int pictures;
   FM_TRY(fm_cli_int(cli, "--pictures", EXPORT_PICTURES, 1, 1000000, &pictures));
-  options->pictures = (size_t)pictures;
   fm_dataset *dataset;
   FM_TRY(fm_dataset_open(&dataset, fm_cli_value(cli, "--calibrate"),
                          &(fm_dataset_options){.images = fm_cli_value(cli, "--images")}));
@@ -64,9 +63,10 @@ static fm_status export_calibrate(const fm_cli *cli, fm_calibration_options *opt
   fm_status status = fm_dataset_require_pictures(dataset);
   if (status >= 0)
     status = fm_cli_choose_part(cli, dataset, FM_SUBSET_TRAIN, &subset);
-  options->subset = &subset;
+  const fm_calibration_options options = {
+      .weights = weights, .out = out, .subset = &subset, .pictures = (size_t)pictures};
   if (status >= 0)
-    status = fm_calibration_run(options);
+    status = fm_calibration_run(&options);
   fm_eval_subset_release(&subset);
   fm_dataset_free(dataset);
   return status;
@@ -75,7 +75,7 @@ static fm_status export_calibrate(const fm_cli *cli, fm_calibration_options *opt
 static fm_status export_run_calibration(const fm_cli *cli, const char *weights, const char *out) {
   if (fm_cli_value(cli, "--format") || fm_cli_value(cli, "--size"))
     return fm_fail(FM_ERR_ARGUMENT, "--calibrate writes a weights file: without --format, --size");
-  FM_TRY(export_calibrate(cli, &(fm_calibration_options){.weights = weights, .out = out}));
+  FM_TRY(export_calibrate(cli, weights, out));
   if (cli->json)
     puts("{\"format\":\"facemask\"}");
   fm_say("wrote %s", out);

@@ -259,8 +259,7 @@ static void broken_files_of_curves_are_named(void **state) {
       "[1]",
       "[{\"kind\": \"bars\", \"name\": \"a\", \"title\": \"b\", \"series\": []}]",
       "[{\"kind\": \"lines\", \"title\": \"b\", \"series\": []}]",
-      "[{\"kind\": \"lines\", \"name\": \"a\", \"title\": \"b\", \"series\": [{\"x\": [1], \"y\": "
-      "[]}]}]",
+      "[{\"kind\":\"lines\",\"name\":\"a\",\"title\":\"b\",\"series\":[{\"x\":[1],\"y\":[]}]}]",
   };
   char *folder = support_folder_make(), *path = fm_path_join(folder, "charts.json");
   fm_chart_list *list;
