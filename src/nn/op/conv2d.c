@@ -154,23 +154,46 @@ static size_t conv2d_take(size_t *used, size_t bytes) {
   return offset;
 }
 
-fm_status fm_conv2d_prepare_working(fm_op_context *context, const dnnl_memory_desc_t *weight) {
-  conv2d_state *state = context->state;
+fm_status fm_conv2d_working_spec(fm_working_spec *out, const fm_op_context *context,
+                                 const dnnl_memory_desc_t *wanted) {
+  const conv2d_state *state = context->state;
   const conv2d_options *o = conv2d_options_of(context->node);
   const int *params = context->node->params;
-  fm_working_spec spec = {.weight = params[CONV_WEIGHT],
-                          .bias = -1,
-                          .fold = {-1, -1, -1, -1, 0},
-                          .channels = o->out_channels,
-                          .wanted = *weight};
+  *out = (fm_working_spec){.weight = params[CONV_WEIGHT],
+                           .bias = -1,
+                           .fold = {-1, -1, -1, -1, 0},
+                           .channels = o->out_channels,
+                           .wanted = *wanted};
   if (o->norm != FM_NORM_NONE && !state->batch_norm)
-    spec.fold = (fm_fold){params[CONV_GAMMA], params[CONV_BETA], params[CONV_MEAN],
+    out->fold = (fm_fold){params[CONV_GAMMA], params[CONV_BETA], params[CONV_MEAN],
                           params[CONV_VARIANCE], o->eps};
-  FM_TRY(fm_conv2d_weight_desc(&spec.master, context, FM_F32, true));
+  return fm_conv2d_weight_desc(&out->master, context, FM_F32, true);
+}
+
+fm_status fm_conv2d_prepare_working(fm_op_context *context, const dnnl_memory_desc_t *weight) {
+  conv2d_state *state = context->state;
+  fm_working_spec spec;
+  FM_TRY(fm_conv2d_working_spec(&spec, context, weight));
   FM_TRY(fm_working_get(&state->weight, context->params, &spec));
   spec.weight = -1;
-  spec.bias = params[CONV_BIAS];
+  spec.bias = context->node->params[CONV_BIAS];
   return fm_working_get(&state->bias, context->params, &spec);
+}
+
+fm_status fm_conv2d_take_forward(conv2d_state *state, dnnl_primitive_desc_t pd,
+                                 const dnnl_memory_desc_t *residual) {
+  const dnnl_memory_desc_t source = *dnnl_primitive_desc_query_md(pd, dnnl_query_src_md, 0);
+  const dnnl_memory_desc_t weight = *dnnl_primitive_desc_query_md(pd, dnnl_query_weights_md, 0);
+  const dnnl_memory_desc_t bias = *dnnl_primitive_desc_query_md(pd, dnnl_query_weights_md, 1);
+  const dnnl_memory_desc_t destination = *dnnl_primitive_desc_query_md(pd, dnnl_query_dst_md, 0);
+  FM_TRY(fm_primitive_init(&state->forward, pd));
+  FM_TRY(fm_primitive_add(&state->forward, DNNL_ARG_SRC, &source));
+  FM_TRY(fm_primitive_add(&state->forward, DNNL_ARG_WEIGHTS, &weight));
+  FM_TRY(fm_primitive_add(&state->forward, DNNL_ARG_BIAS, &bias));
+  FM_TRY(fm_primitive_add(&state->forward, DNNL_ARG_DST, &destination));
+  return residual ? fm_primitive_add(&state->forward,
+                                     DNNL_ARG_ATTR_MULTIPLE_POST_OP(0) | DNNL_ARG_SRC_1, residual)
+                  : FM_OK;
 }
 
 static fm_status conv2d_prepare_primitive(fm_op_context *context) {
@@ -188,15 +211,7 @@ static fm_status conv2d_prepare_primitive(fm_op_context *context) {
   FM_TRY(status);
   const dnnl_memory_desc_t source = *dnnl_primitive_desc_query_md(pd, dnnl_query_src_md, 0);
   const dnnl_memory_desc_t weight = *dnnl_primitive_desc_query_md(pd, dnnl_query_weights_md, 0);
-  const dnnl_memory_desc_t bias = *dnnl_primitive_desc_query_md(pd, dnnl_query_weights_md, 1);
-  FM_TRY(fm_primitive_init(&state->forward, pd));
-  FM_TRY(fm_primitive_add(&state->forward, DNNL_ARG_SRC, &source));
-  FM_TRY(fm_primitive_add(&state->forward, DNNL_ARG_WEIGHTS, &weight));
-  FM_TRY(fm_primitive_add(&state->forward, DNNL_ARG_BIAS, &bias));
-  FM_TRY(fm_primitive_add(&state->forward, DNNL_ARG_DST, &destination));
-  if (residual)
-    FM_TRY(fm_primitive_add(&state->forward, DNNL_ARG_ATTR_MULTIPLE_POST_OP(0) | DNNL_ARG_SRC_1,
-                            &destination));
+  FM_TRY(fm_conv2d_take_forward(state, pd, residual ? &destination : NULL));
   state->source = context->x[0];
   state->source.dtype = context->precision;
   FM_TRY(fm_dnnl_layout(&state->source, &source));

@@ -64,6 +64,12 @@ typedef struct conv2d_state {
 
 FM_MUST_USE fm_status fm_conv2d_weight_desc(dnnl_memory_desc_t *out, const fm_op_context *context,
                                             fm_dtype dtype, bool plain);
+// The working copy of the weights that lies as `wanted`, the frozen norm folded in.
+FM_MUST_USE fm_status fm_conv2d_working_spec(fm_working_spec *out, const fm_op_context *context,
+                                             const dnnl_memory_desc_t *wanted);
+// state->forward of pd, which it takes over; `residual` is NULL without one.
+FM_MUST_USE fm_status fm_conv2d_take_forward(conv2d_state *state, dnnl_primitive_desc_t pd,
+                                             const dnnl_memory_desc_t *residual);
 FM_MUST_USE fm_status fm_conv2d_prepare_working(fm_op_context *context,
                                                 const dnnl_memory_desc_t *weight);
 // state->source is what fm_int8_source says.

@@ -20,23 +20,6 @@ static bool backward_is_trained(const fm_op_context *context, int param) {
   return id >= 0 && fm_params_spec(context->params, id)->kind == FM_PARAM_TRAINED;
 }
 
-static fm_status backward_weight_desc(dnnl_memory_desc_t *out, const fm_op_context *context,
-                                      dnnl_data_type_t type, dnnl_format_tag_t plain) {
-  const conv2d_options *o = backward_options(context->node);
-  const int ic = context->x[0].shape.c;
-  if (o->groups == 1) {
-    const dnnl_dims_t dims = {o->out_channels, ic, o->kernel, o->kernel};
-    FM_DNNL(dnnl_memory_desc_init_by_tag(out, 4, dims, type,
-                                         plain == dnnl_format_tag_any ? plain : dnnl_oihw));
-  } else {
-    const dnnl_dims_t dims = {o->groups, o->out_channels / o->groups, ic / o->groups, o->kernel,
-                              o->kernel};
-    FM_DNNL(dnnl_memory_desc_init_by_tag(out, 5, dims, type,
-                                         plain == dnnl_format_tag_any ? plain : dnnl_goihw));
-  }
-  return FM_OK;
-}
-
 typedef struct backward_geometry {
   dnnl_alg_kind_t algorithm;
   dnnl_memory_desc_t source, destination, bias;
@@ -54,8 +37,7 @@ static fm_status backward_geometry_init(backward_geometry *g, const fm_op_contex
   FM_DNNL(dnnl_memory_desc_init_by_tag(&g->bias, 1, channels, dnnl_f32, dnnl_a));
   fm_conv2d_geometry_of(&g->conv, o);
   dnnl_memory_desc_t weight;
-  FM_TRY(backward_weight_desc(&weight, context, fm_dnnl_type(context->precision),
-                              dnnl_format_tag_any));
+  FM_TRY(fm_conv2d_weight_desc(&weight, context, context->precision, false));
   dnnl_convolution_desc_t desc;
   FM_DNNL(dnnl_dilated_convolution_forward_desc_init(
       &desc, dnnl_forward_training, g->algorithm, &g->source, &weight, NULL, &g->destination,
@@ -74,25 +56,15 @@ static void backward_geometry_release(backward_geometry *g) {
 // The weights dx is made with: folded as forward has them, in the layout wanted.
 static fm_status backward_working(fm_op_context *context, const dnnl_memory_desc_t *wanted) {
   conv2d_state *state = context->state;
-  const conv2d_options *o = backward_options(context->node);
-  const int *params = context->node->params;
-  fm_working_spec spec = {.weight = params[CONV_WEIGHT],
-                          .bias = -1,
-                          .fold = {-1, -1, -1, -1, 0},
-                          .channels = o->out_channels,
-                          .wanted = *wanted};
-  if (o->norm != FM_NORM_NONE && !state->batch_norm)
-    spec.fold = (fm_fold){params[CONV_GAMMA], params[CONV_BETA], params[CONV_MEAN],
-                          params[CONV_VARIANCE], o->eps};
-  FM_TRY(backward_weight_desc(&spec.master, context, dnnl_f32, dnnl_oihw));
+  fm_working_spec spec;
+  FM_TRY(fm_conv2d_working_spec(&spec, context, wanted));
   return fm_working_get(&state->weight_backward, context->params, &spec);
 }
 
 static fm_status backward_prepare_data(fm_op_context *context, const backward_geometry *g) {
   conv2d_state *state = context->state;
   dnnl_memory_desc_t weight, source;
-  FM_TRY(backward_weight_desc(&weight, context, fm_dnnl_type(context->precision),
-                              dnnl_format_tag_any));
+  FM_TRY(fm_conv2d_weight_desc(&weight, context, context->precision, false));
   FM_TRY(fm_dnnl_desc(&source, &context->x[0]));
   dnnl_convolution_desc_t desc;
   FM_DNNL(dnnl_dilated_convolution_backward_data_desc_init(
@@ -130,7 +102,7 @@ static fm_status backward_prepare_depthwise(fm_op_context *context) {
     return FM_OK;
   context->slopes_dx[0] = fm_activation_tells_slope(context->x_act[0]);
   dnnl_memory_desc_t plain;
-  FM_TRY(backward_weight_desc(&plain, context, dnnl_f32, dnnl_oihw));
+  FM_TRY(fm_conv2d_weight_desc(&plain, context, FM_F32, true));
   return backward_working(context, &plain);
 }
 
@@ -138,8 +110,8 @@ static fm_status backward_prepare_weights(fm_op_context *context, const backward
                                           size_t *diff_bytes) {
   conv2d_state *state = context->state;
   dnnl_memory_desc_t any, plain;
-  FM_TRY(backward_weight_desc(&any, context, dnnl_f32, dnnl_format_tag_any));
-  FM_TRY(backward_weight_desc(&plain, context, dnnl_f32, dnnl_oihw));
+  FM_TRY(fm_conv2d_weight_desc(&any, context, FM_F32, false));
+  FM_TRY(fm_conv2d_weight_desc(&plain, context, FM_F32, true));
   dnnl_convolution_desc_t desc;
   FM_DNNL(dnnl_dilated_convolution_backward_weights_desc_init(
       &desc, g->algorithm, &g->source, &any, state->trains_bias ? &g->bias : NULL, &g->destination,

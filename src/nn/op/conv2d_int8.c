@@ -48,23 +48,12 @@ static fm_status int8_primitive(fm_op_context *context, const fm_int8_product *p
   void *bias;
   FM_TRY(fm_working_data(state->bias, &bias));
   FM_TRY(fm_int8_bias(&state->int8_bias, product, bias));
+  dnnl_memory_desc_t residual;
+  if (product->residual)
+    FM_TRY(fm_dnnl_interleaved(&residual, product->residual));
   dnnl_primitive_desc_t pd;
   FM_TRY(int8_pd(&pd, context, product));
-  const dnnl_memory_desc_t source = *dnnl_primitive_desc_query_md(pd, dnnl_query_src_md, 0);
-  const dnnl_memory_desc_t weight = *dnnl_primitive_desc_query_md(pd, dnnl_query_weights_md, 0);
-  const dnnl_memory_desc_t scaled = *dnnl_primitive_desc_query_md(pd, dnnl_query_weights_md, 1);
-  const dnnl_memory_desc_t destination = *dnnl_primitive_desc_query_md(pd, dnnl_query_dst_md, 0);
-  FM_TRY(fm_primitive_init(&state->forward, pd));
-  FM_TRY(fm_primitive_add(&state->forward, DNNL_ARG_SRC, &source));
-  FM_TRY(fm_primitive_add(&state->forward, DNNL_ARG_WEIGHTS, &weight));
-  FM_TRY(fm_primitive_add(&state->forward, DNNL_ARG_BIAS, &scaled));
-  FM_TRY(fm_primitive_add(&state->forward, DNNL_ARG_DST, &destination));
-  if (!product->residual)
-    return FM_OK;
-  dnnl_memory_desc_t residual;
-  FM_TRY(fm_dnnl_interleaved(&residual, product->residual));
-  return fm_primitive_add(&state->forward, DNNL_ARG_ATTR_MULTIPLE_POST_OP(0) | DNNL_ARG_SRC_1,
-                          &residual);
+  return fm_conv2d_take_forward(state, pd, product->residual ? &residual : NULL);
 }
 
 fm_status fm_conv2d_int8_prepare(fm_op_context *context) {
