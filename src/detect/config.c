@@ -29,14 +29,14 @@
 #define ROW_ENUM(key, field, words, initial, help) \
   { key, FM_OPTION_ENUM, offsetof(fm_model_config, field), 0, 0, initial, words, help }
 
-enum { CONFIG_SIDE_MAX = 8192, CONFIG_TOP_N_MAX = 1000000 };
+enum { CONFIG_TOP_N_MAX = 1000000 };
 
 const fm_option fm_model_options[] = {
     ROW_ENUM("model.arch", arch, CONFIG_ARCHS, "fasterrcnn_resnet50_fpn",
              "architecture, by torchvision's name"),
-    ROW_INT("model.min_size", min_size, 1, CONFIG_SIDE_MAX, "800",
+    ROW_INT("model.min_size", min_size, 1, FM_CONFIG_SIDE_MAX, "800",
             "shorter side of the resized picture in pixels"),
-    ROW_INT("model.max_size", max_size, 1, CONFIG_SIDE_MAX, "1333",
+    ROW_INT("model.max_size", max_size, 1, FM_CONFIG_SIDE_MAX, "1333",
             "longer side of the resized picture is at most this"),
     ROW_FLOATS("model.image_mean", image_mean, -1e3, 1e3, "[0.485, 0.456, 0.406]",
                "mean of red, green, blue (0 to 1), subtracted"),

@@ -23,7 +23,7 @@ typedef enum fm_arch {
 typedef enum fm_box_loss { FM_BOX_LOSS_SMOOTH_L1, FM_BOX_LOSS_GIOU } fm_box_loss;
 typedef enum fm_class_loss { FM_CLASS_LOSS_CROSS_ENTROPY, FM_CLASS_LOSS_FOCAL } fm_class_loss;
 
-enum { FM_CASCADE_STAGES_MAX = 3 };
+enum { FM_CASCADE_STAGES_MAX = 3, FM_CONFIG_SIDE_MAX = 8192 };
 // With inclusive_boxes the detector itself works on edges; who trains it takes this from x1 and y1,
 // who shows its detections adds it.
 #define FM_INCLUSIVE_BEYOND 1.0f

@@ -15,8 +15,6 @@
 #define CONFIG_DEFAULT_ARCH FM_ARCH_MOBILENET_V3_LARGE_320_FPN
 #define CONFIG_DEFAULT_AUGMENT "[{\"horizontal_flip\": {\"p\": 0.5}}]"
 
-enum { CONFIG_SIDE_MAX = 8192 };
-
 #define TRAIN(field) offsetof(fm_config, train.field)
 #define LOG(field) offsetof(fm_config, log.field)
 
@@ -25,9 +23,9 @@ static const fm_option config_rows[] = {
      "passes over the training part"},
     {"train.batch_size", FM_OPTION_INT, TRAIN(batch_size), 1, 1024, "4", NULL,
      "pictures a step; the last batch of an epoch may be smaller"},
-    {"train.min_size", FM_OPTION_INT, TRAIN(min_size), 0, CONFIG_SIDE_MAX, "0", NULL,
+    {"train.min_size", FM_OPTION_INT, TRAIN(min_size), 0, FM_CONFIG_SIDE_MAX, "0", NULL,
      "model.min_size while training; 0 for the model's own"},
-    {"train.max_size", FM_OPTION_INT, TRAIN(max_size), 0, CONFIG_SIDE_MAX, "0", NULL,
+    {"train.max_size", FM_OPTION_INT, TRAIN(max_size), 0, FM_CONFIG_SIDE_MAX, "0", NULL,
      "model.max_size while training; 0 for the model's own"},
     {"train.optimizer", FM_OPTION_ENUM, TRAIN(optimizer), 0, 0, "sgd", "sgd|adam|adamw",
      "rule of the update"},
