@@ -5,20 +5,13 @@
 #define TESTS_NN_INT8_H
 
 #include <math.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include <cmocka.h>
 
 #include "nn/chunk.h"
 #include "nn/graph_private.h"
 #include "nn/library.h"
 #include "nn/op.h"
 #include "nn/plan.h"
+#include "support.h"
 
 typedef struct int8_run {
   fm_params *params;
@@ -38,28 +31,12 @@ static inline double int8_random(void) { // in [-1, 1)
   return (double)(int8_seed >> 8) / (1 << 23) - 1;
 }
 
-static inline void *int8_memory(size_t bytes) {
-  void *memory = aligned_alloc(64, bytes / 64 * 64 + 64);
-  assert_non_null(memory);
-  memset(memory, 0, bytes / 64 * 64 + 64);
-  return memory;
-}
-
-static inline void int8_check(fm_status status) {
-  if (status < 0)
-    fail_msg("%s", fm_error_message());
-}
-
-static inline size_t int8_count(fm_shape s) {
-  return (size_t)s.n * (size_t)s.c * (size_t)s.h * (size_t)s.w;
-}
-
 static inline void int8_init(int8_run *run, const fm_shape *shapes, int count) {
   *run = (int8_run){.input_count = count};
   int8_seed = 1;
-  int8_check(fm_params_new(&run->params));
-  int8_check(fm_graph_new(&run->graph, run->params));
-  int8_check(fm_workspace_new(&run->workspace));
+  test_check(fm_params_new(&run->params));
+  test_check(fm_graph_new(&run->graph, run->params));
+  test_check(fm_workspace_new(&run->workspace));
   for (int i = 0; i < count; ++i) {
     char name[8] = {(char)('a' + i)};
     run->inputs[i] = fm_graph_input(run->graph, name, shapes[i].c, false);
@@ -79,7 +56,7 @@ static inline void int8_release(int8_run *run) {
 // Ends the graph with `y`, and gives every value the range.
 static inline void int8_finish(int8_run *run, fm_value y, float low, float high) {
   fm_graph_output(run->graph, "y", y);
-  int8_check(fm_ranges_new(&run->ranges, run->graph));
+  test_check(fm_ranges_new(&run->ranges, run->graph));
   for (int i = 0; i < fm_ranges_count(run->ranges); ++i)
     fm_ranges_set(run->ranges, i, low, high);
 }
@@ -94,7 +71,7 @@ static inline void int8_set_range(int8_run *run, const char *name, float low, fl
 static inline void int8_fill(int8_run *run, int i, fm_tensor like, float *values) {
   fm_tensor *in = &run->in[i];
   *in = like;
-  in->data = int8_memory(fm_tensor_bytes(in));
+  in->data = test_memory(fm_tensor_bytes(in));
   const fm_tensor plain = {.dtype = FM_F32, .shape = like.shape, .block = 1, .data = values};
   fm_tensor_copy(in, &plain);
   fm_tensor_copy(&plain, in);
@@ -108,12 +85,12 @@ static inline float *int8_forward(int8_run *run) {
                                    .input_count = run->input_count,
                                    .workspace = run->workspace,
                                    .ranges = run->ranges};
-  int8_check(fm_plan_new(&run->plan, run->graph, &options));
+  test_check(fm_plan_new(&run->plan, run->graph, &options));
   for (int i = 0; i < run->input_count; ++i)
     fm_plan_bind(run->plan, i, run->in[i].data, NULL);
-  int8_check(fm_plan_forward(run->plan));
+  test_check(fm_plan_forward(run->plan));
   const fm_tensor out = fm_plan_output(run->plan, 0);
-  float *y = int8_memory(int8_count(out.shape) * sizeof *y);
+  float *y = test_memory(test_count(out.shape) * sizeof *y);
   const fm_tensor plain = {.dtype = FM_F32, .shape = out.shape, .block = 1, .data = y};
   fm_tensor_copy(&plain, &out);
   return y;

@@ -33,7 +33,7 @@ typedef struct int8_arrays {
 static void int8_params(const int8_conv *c, fm_params *params, int8_arrays *a) {
   const size_t row = (size_t)(c->x.c / c->groups * c->kernel * c->kernel);
   const size_t oc = (size_t)c->out_channels;
-  float *values = int8_memory(oc * row * sizeof *values);
+  float *values = test_memory(oc * row * sizeof *values);
   for (size_t i = 0; i < oc * row; ++i)
     a->weight[i] = values[i] = (float)(int8_random() / sqrt((double)row));
   fm_params_set(params, fm_params_find(params, "conv.weight"), values);
@@ -130,23 +130,23 @@ static void int8_run_conv(const int8_conv *c) {
     int8_set_range(&run, "a", -1, 1);
   if (c->wide) { // as if nobody had seen it
     fm_ranges *known = run.ranges;
-    int8_check(fm_ranges_new(&run.ranges, run.graph));
+    test_check(fm_ranges_new(&run.ranges, run.graph));
     fm_ranges_free(known);
     if (c->source == FM_F32)
       int8_set_range(&run, "a", -1, 1);
   }
-  int8_arrays a = {.weight = int8_memory(sizeof(double) * 65536),
-                   .bias = int8_memory(sizeof(double) * (size_t)c->out_channels),
-                   .x = int8_memory(int8_count(c->x) * sizeof(float)),
-                   .residual = int8_memory(int8_count(shapes[1]) * sizeof(float))};
+  int8_arrays a = {.weight = test_memory(sizeof(double) * 65536),
+                   .bias = test_memory(sizeof(double) * (size_t)c->out_channels),
+                   .x = test_memory(test_count(c->x) * sizeof(float)),
+                   .residual = test_memory(test_count(shapes[1]) * sizeof(float))};
   int8_params(c, run.params, &a);
-  for (size_t i = 0; i < int8_count(c->x); ++i)
+  for (size_t i = 0; i < test_count(c->x); ++i)
     a.x[i] = (float)(c->source == FM_U8 ? fabs(int8_random()) : int8_random());
-  for (size_t i = 0; i < int8_count(shapes[1]); ++i)
+  for (size_t i = 0; i < test_count(shapes[1]); ++i)
     a.residual[i] = (float)(c->residual == FM_U8 ? fabs(int8_random()) : int8_random());
   int8_fill(&run, 0, int8_like(c->x, c->source, c->source == FM_U8 ? 1 / 255.0f : 1 / 127.0f), a.x);
   if (c->source == FM_F32) // the op rounds what the range holds
-    for (size_t i = 0; i < int8_count(c->x); ++i)
+    for (size_t i = 0; i < test_count(c->x); ++i)
       a.x[i] = (float)(rint((double)a.x[i] * 127) / 127);
   if (c->adds)
     int8_fill(&run, 1, int8_like(shapes[1], c->residual, 1 / 120.0f), a.residual);

@@ -2,18 +2,11 @@
 // number types, every element; the same bytes on any number of threads; and a slope that passes
 // from one op to its reader.
 #include <math.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include <cmocka.h>
 
 #include "nn/chunk.h"
 #include "nn/op/depthwise.h"
 #include "nn/plan_private.h"
+#include "support.h"
 
 enum { TEST_THREADS_MAX = 3, TEST_PARTS = 2, TEST_CHANNELS = 19, TEST_PICTURES = 3 };
 
@@ -49,17 +42,6 @@ typedef struct test_arrays { // plain order
   float *x, *dy[TEST_PARTS], *known, *weight;
   double *dx, *dweight, *dbias; // expected
 } test_arrays;
-
-static void *test_memory(size_t bytes) {
-  void *memory = aligned_alloc(64, bytes / 64 * 64 + 64);
-  assert_non_null(memory);
-  memset(memory, 0, bytes / 64 * 64 + 64);
-  return memory;
-}
-
-static size_t test_count(fm_shape s) {
-  return (size_t)s.n * (size_t)s.c * (size_t)s.h * (size_t)s.w;
-}
 
 // Quarters in [-4, 8): exact in bf16, on both sides of every kink and on them.
 static float *test_random(size_t count, unsigned seed) {
@@ -247,11 +229,6 @@ static void test_depthwise_backward_equals_the_naive_loop(void **unused) {
 static void test_depthwise_backward_is_near_the_naive_loop_in_bf16(void **unused) {
   (void)unused;
   test_every_setup_in(FM_BF16);
-}
-
-static void test_check(fm_status status) {
-  if (status < 0)
-    fail_msg("%s", fm_error_message());
 }
 
 typedef struct test_network {

@@ -18,15 +18,15 @@ static void int8_run_linear(fm_dtype source, fm_shape shape, bool relu) {
   int8_finish(&run, y, relu ? 0 : -2, 2);
   if (source == FM_F32)
     int8_set_range(&run, "a", -1, 1);
-  int8_check(fm_params_initialise(run.params, 5));
+  test_check(fm_params_initialise(run.params, 5));
   const size_t row = (size_t)(shape.c * shape.h * shape.w);
-  float *weight = int8_memory(OUT * row * sizeof *weight), bias[OUT];
-  double *rounded = int8_memory(OUT * row * sizeof *rounded);
+  float *weight = test_memory(OUT * row * sizeof *weight), bias[OUT];
+  double *rounded = test_memory(OUT * row * sizeof *rounded);
   fm_params_get(run.params, fm_params_find(run.params, "fc.weight"), weight);
   fm_params_get(run.params, fm_params_find(run.params, "fc.bias"), bias);
   for (size_t i = 0; i < OUT * row; ++i)
     rounded[i] = (double)weight[i];
-  float *x = int8_memory((size_t)shape.n * row * sizeof *x);
+  float *x = test_memory((size_t)shape.n * row * sizeof *x);
   for (size_t i = 0; i < (size_t)shape.n * row; ++i)
     x[i] = (float)(source == FM_U8 ? fabs(int8_random()) : int8_random());
   int8_fill(&run, 0, int8_like(shape, source, source == FM_U8 ? 1 / 255.0f : 1 / 127.0f), x);
@@ -71,9 +71,9 @@ static bool int8_has_case(const fm_op *op) {
 static void int8_fill_case(int8_run *run, const fm_op_case *test, fm_dtype dtype, double **x) {
   for (int i = 0; i < test->input_count; ++i) {
     const fm_shape shape = test->inputs[i];
-    const size_t count = int8_count(shape);
-    float *values = int8_memory(count * sizeof *values);
-    x[i] = int8_memory(count * sizeof **x);
+    const size_t count = test_count(shape);
+    float *values = test_memory(count * sizeof *values);
+    x[i] = test_memory(count * sizeof **x);
     if (test->fill)
       test->fill(i, shape, values);
     for (size_t k = 0; k < count && !(test->fill && test->no_gradient[i]); ++k) {
@@ -97,8 +97,8 @@ static void int8_run_case(const fm_op_case *test, fm_dtype dtype) {
   int8_fill_case(&run, test, dtype, x);
   float *found = int8_forward(&run);
   const fm_tensor out = fm_plan_output(run.plan, 0);
-  const size_t count = int8_count(out.shape);
-  double *expected = int8_memory(count * sizeof *expected);
+  const size_t count = test_count(out.shape);
+  double *expected = test_memory(count * sizeof *expected);
   test->reference(test->inputs, (const double *const *)x, NULL, expected);
   const double step = fm_dtype_is_int8(out.dtype) ? (double)out.scale : 0;
   for (size_t i = 0; i < count; ++i) {
@@ -138,8 +138,8 @@ static void test_ranges_are_named_after_layers_and_observed_in_fp32(void **unuse
   x = fm_conv2d(run.graph, x, &options);
   x = fm_activate(run.graph, x, FM_ACT_HARD_SWISH);
   fm_graph_output_plain(run.graph, "y", fm_conv2d(run.graph, x, &options));
-  int8_check(fm_graph_status(run.graph));
-  int8_check(fm_ranges_new(&run.ranges, run.graph));
+  test_check(fm_graph_status(run.graph));
+  test_check(fm_ranges_new(&run.ranges, run.graph));
   const char *const names[] = {"a", "same", "same#2", "activate"}; // not what is only brought out
   assert_int_equal(fm_ranges_count(run.ranges), 4);
   for (int i = 0; i < 4; ++i)
@@ -160,9 +160,9 @@ static void test_ranges_are_named_after_layers_and_observed_in_fp32(void **unuse
                                 .workspace = run.workspace,
                                 .ranges = run.ranges,
                                 .observes = true};
-  int8_check(fm_plan_new(&run.plan, run.graph, &plan));
+  test_check(fm_plan_new(&run.plan, run.graph, &plan));
   fm_plan_bind(run.plan, 0, run.in[0].data, NULL);
-  int8_check(fm_plan_forward(run.plan));
+  test_check(fm_plan_forward(run.plan));
   assert_true(fm_ranges_complete(run.ranges));
   const float expected[4][2] = {{-5, 30}, {0, 60}, {0, 120}, {0, 120}};
   for (int i = 0; i < 4; ++i) {

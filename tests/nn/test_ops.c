@@ -1,20 +1,13 @@
 // Every op of the table, through graph and plan: forward against its cases' naive loops in double,
 // backward against central differences of those, the same bytes twice, and another shape between.
 #include <math.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include <cmocka.h>
 
 #include "nn/chunk.h"
 #include "nn/graph_private.h"
 #include "nn/library.h"
 #include "nn/op.h"
 #include "nn/plan.h"
+#include "support.h"
 
 enum { OPS_PROBES = 48 }; // elements of each tensor whose gradient is checked
 
@@ -49,25 +42,9 @@ static float ops_random(void) {
   return (float)(ops_seed >> 25) / 16 - 4;
 }
 
-static void *ops_memory(size_t bytes) {
-  void *memory = aligned_alloc(64, bytes / 64 * 64 + 64);
-  assert_non_null(memory);
-  memset(memory, 0, bytes / 64 * 64 + 64);
-  return memory;
-}
-
-static void ops_check(fm_status status) {
-  if (status < 0)
-    fail_msg("%s", fm_error_message());
-}
-
-static size_t ops_count(fm_shape s) {
-  return (size_t)s.n * (size_t)s.c * (size_t)s.h * (size_t)s.w;
-}
-
 static void ops_array_new(ops_array *array, size_t count, bool probed) {
-  *array = (ops_array){count, ops_memory(count * sizeof(double)), NULL, probed};
-  array->gradient = ops_memory(count * sizeof(float));
+  *array = (ops_array){count, test_memory(count * sizeof(double)), NULL, probed};
+  array->gradient = test_memory(count * sizeof(float));
 }
 
 static void ops_array_free(ops_array *array) {
@@ -82,12 +59,12 @@ static float ops_exact(fm_dtype precision, float value) {
 
 static void ops_fill_inputs(ops_run *run) {
   for (int i = 0; i < run->test->input_count; ++i) {
-    const size_t count = ops_count(run->shape[i]);
+    const size_t count = test_count(run->shape[i]);
     const bool probed = !run->test->no_gradient[i];
-    float *values = ops_memory(count * sizeof *values);
+    float *values = test_memory(count * sizeof *values);
     ops_array_new(&run->x[i], count, probed);
     if (run->test->fill) { // what is larger than the case begins again
-      const size_t own = ops_count(run->test->inputs[i]);
+      const size_t own = test_count(run->test->inputs[i]);
       run->test->fill(i, run->test->inputs[i], values);
       for (size_t k = own; k < count; ++k)
         values[k] = values[k - own];
@@ -102,8 +79,8 @@ static void ops_fill_inputs(ops_run *run) {
     if (probed)
       in->block = run->block ? run->block : in->shape.c;
     run->din[i] = *in;
-    in->data = ops_memory(fm_tensor_bytes(in));
-    run->din[i].data = probed ? ops_memory(fm_tensor_bytes(in)) : NULL;
+    in->data = test_memory(fm_tensor_bytes(in));
+    run->din[i].data = probed ? test_memory(fm_tensor_bytes(in)) : NULL;
     for (size_t k = 0; k < count; ++k)
       values[k] = (float)run->x[i].value[k];
     const fm_tensor plain = {.dtype = FM_F32, .shape = run->shape[i], .block = 1, .data = values};
@@ -138,7 +115,7 @@ static void ops_fill_params(ops_run *run) {
     const size_t count = fm_params_elements(run->params, node->params[j]);
     const double fan_in = (double)count / (spec->rank ? spec->dims[0] : 1);
     ops_array_new(&run->param[j], count, spec->kind == FM_PARAM_TRAINED);
-    float *values = ops_memory(count * sizeof *values);
+    float *values = test_memory(count * sizeof *values);
     for (size_t k = 0; k < count; ++k) {
       const float random = ops_random();
       float value = random / 4;
@@ -161,7 +138,7 @@ static fm_plan *ops_plan(ops_run *run, fm_purpose purpose) {
                                    .inputs = run->in,
                                    .input_count = run->test->input_count,
                                    .workspace = run->workspace};
-  ops_check(fm_plan_cache_get(run->cache, &options, &plan));
+  test_check(fm_plan_cache_get(run->cache, &options, &plan));
   for (int i = 0; i < run->test->input_count; ++i)
     fm_plan_bind(plan, i, run->in[i].data, purpose == FM_TRAIN ? run->din[i].data : NULL);
   return plan;
@@ -173,19 +150,19 @@ static void ops_get_plain(const fm_tensor *t, float *out) {
 }
 
 static void ops_forward(ops_run *run, fm_plan *plan) {
-  ops_check(fm_plan_forward(plan));
+  test_check(fm_plan_forward(plan));
   const fm_tensor y = fm_plan_output(plan, 0);
-  run->y_count = ops_count(y.shape);
+  run->y_count = test_count(y.shape);
   if (!run->y)
-    run->y = ops_memory(run->y_count * sizeof *run->y);
+    run->y = test_memory(run->y_count * sizeof *run->y);
   ops_get_plain(&y, run->y);
 }
 
 static void ops_backward(ops_run *run, fm_plan *plan) {
   const fm_tensor seed = fm_plan_output_gradient(plan, 0);
-  float *values = ops_memory(run->y_count * sizeof *values);
+  float *values = test_memory(run->y_count * sizeof *values);
   if (!run->dy) {
-    run->dy = ops_memory(run->y_count * sizeof *run->dy);
+    run->dy = test_memory(run->y_count * sizeof *run->dy);
     for (size_t k = 0; k < run->y_count; ++k)
       run->dy[k] = (double)ops_random();
   }
@@ -195,7 +172,7 @@ static void ops_backward(ops_run *run, fm_plan *plan) {
   fm_tensor_copy(&seed, &plain);
   free(values);
   fm_params_zero_gradients(run->params);
-  ops_check(fm_plan_backward(plan));
+  test_check(fm_plan_backward(plan));
   for (int i = 0; i < run->test->input_count; ++i)
     if (run->x[i].probed)
       ops_get_plain(&run->din[i], run->x[i].gradient);
@@ -232,7 +209,7 @@ static double ops_distance(const float *a, const double *b, size_t count) {
 }
 
 static void ops_compare_forward(const ops_run *run, double tolerance) {
-  double *y = ops_memory(run->y_count * sizeof *y);
+  double *y = test_memory(run->y_count * sizeof *y);
   ops_reference(run, y);
   const double distance = ops_distance(run->y, y, run->y_count);
   free(y);
@@ -246,7 +223,7 @@ static void ops_compare_gradient(const ops_run *run, ops_array *array, const cha
   if (!array->probed)
     return;
   const double h = 1e-5;
-  double *y = ops_memory(run->y_count * sizeof *y), expected[OPS_PROBES];
+  double *y = test_memory(run->y_count * sizeof *y), expected[OPS_PROBES];
   float given[OPS_PROBES];
   size_t probes = 0;
   for (size_t p = 0; p < OPS_PROBES && p < array->count; ++p) {
@@ -275,16 +252,16 @@ static void ops_compare_gradients(ops_run *run, double tolerance) {
 
 // A second run gives the same bytes, whatever ran between.
 static void ops_compare_again(ops_run *run, fm_plan *plan) {
-  float *y = ops_memory(run->y_count * sizeof *y), *dx[FM_NODE_INPUTS_MAX] = {NULL};
+  float *y = test_memory(run->y_count * sizeof *y), *dx[FM_NODE_INPUTS_MAX] = {NULL};
   float *dparam[FM_NODE_PARAMS_MAX] = {NULL};
   memcpy(y, run->y, run->y_count * sizeof *y);
   for (int i = 0; i < run->test->input_count; ++i) {
     dx[i] = run->x[i].gradient;
-    run->x[i].gradient = ops_memory(run->x[i].count * sizeof(float));
+    run->x[i].gradient = test_memory(run->x[i].count * sizeof(float));
   }
   for (int j = 0; j < FM_NODE_PARAMS_MAX; ++j) {
     dparam[j] = run->param[j].gradient;
-    run->param[j].gradient = dparam[j] ? ops_memory(run->param[j].count * sizeof(float)) : NULL;
+    run->param[j].gradient = dparam[j] ? test_memory(run->param[j].count * sizeof(float)) : NULL;
   }
   ops_forward(run, plan);
   ops_backward(run, plan);
@@ -330,14 +307,14 @@ static void ops_run_case(const fm_op_case *test, fm_dtype precision, int block) 
   memcpy(run.shape, test->inputs, sizeof run.shape);
   ops_seed = 11;
   fm_value inputs[FM_NODE_INPUTS_MAX];
-  ops_check(fm_params_new(&run.params));
-  ops_check(fm_graph_new(&run.graph, run.params));
-  ops_check(fm_workspace_new(&run.workspace));
+  test_check(fm_params_new(&run.params));
+  test_check(fm_graph_new(&run.graph, run.params));
+  test_check(fm_workspace_new(&run.workspace));
   for (int i = 0; i < test->input_count; ++i)
     inputs[i] = fm_graph_input(run.graph, "x", run.shape[i].c, !test->no_gradient[i]);
   fm_graph_output(run.graph, "y", test->build(run.graph, inputs));
-  ops_check(fm_graph_status(run.graph));
-  ops_check(fm_plan_cache_new(&run.cache, run.graph, 4));
+  test_check(fm_graph_status(run.graph));
+  test_check(fm_plan_cache_new(&run.cache, run.graph, 4));
   ops_fill_inputs(&run);
   ops_fill_params(&run);
   const double tolerance = precision == FM_F32 ? 1e-5 : 1e-2;
