@@ -112,7 +112,7 @@ static char *train_format_resume(const fm_cli *cli, const char *name, bool keep_
   return fclose(out) == 0 ? text : (free(text), NULL);
 }
 
-// What a call has come to. `validation` is measured when all folds are through.
+// What a call has come to. `validation` is measured when its folds are through.
 typedef struct train_outcome {
   fm_status status; // FM_STOPPED when a signal ended it
   fm_training_result result;
@@ -139,13 +139,19 @@ static json_t *train_number(bool known, double value) {
   return known && value >= 0 ? json_real(value) : json_null();
 }
 
-// The best weights of all folds on their validation parts, measured as one.
+// The best weights of the finished folds on their validation parts, measured as one.
 static json_t *train_validation_json(const train_outcome *outcome) {
   const fm_cross_validation *validation = &outcome->validation;
   const fm_coco_measure *measure = &validation->analysis.coco;
   if (!outcome->measured)
     return json_null();
-  json_t *entry = json_object();
+  json_t *entry = json_object(), *folds = json_array(), *missing = json_array();
+  for (size_t i = 0; i < validation->fold_count; i++)
+    json_array_append_new(folds, json_integer(validation->folds[i].fold));
+  for (size_t i = 0; i < validation->missing_count; i++)
+    json_array_append_new(missing, json_integer(validation->missing[i]));
+  json_object_set_new(entry, "folds", folds);
+  json_object_set_new(entry, "missing_folds", missing);
   json_object_set_new(entry, "images", json_integer((json_int_t)validation->analysis.images));
   json_object_set_new(entry, "mAP", train_number(true, measure->mAP));
   json_object_set_new(entry, "mAP50", train_number(true, measure->mAP50));
@@ -166,7 +172,8 @@ static void train_print_json(const train_outcome *outcome, const char *resume) {
   json_object_set_new(document, "deviation_mAP",
                       train_number(result->measured > 0, result->deviation_mAP));
   json_object_set_new(document, "out_of_fold", train_validation_json(outcome));
-  json_object_set_new(document, "leaking", json_boolean(result->leaking));
+  json_object_set_new(document, "leaking",
+                      json_boolean(result->leaking || outcome->validation.leaking));
   json_object_set_new(document, "resume", resume ? json_string(resume) : json_null());
   json_dumpf(document, stdout, JSON_INDENT(2));
   putchar('\n');
@@ -197,6 +204,12 @@ static void train_print_validation(const fm_cross_validation *validation) {
          measure->mAP, measure->mAP50, measure->mAP75);
   if (many)
     printf("fold by fold: mAP %.4f ± %.4f\n", validation->mean_mAP, validation->deviation_mAP);
+  if (validation->missing_count == 0)
+    return;
+  printf("not in it, as they are not trained: fold%s", validation->missing_count > 1 ? "s" : "");
+  for (size_t i = 0; i < validation->missing_count; i++)
+    printf("%s %d", i > 0 ? "," : "", validation->missing[i]);
+  puts("");
 }
 
 static void train_print(const train_outcome *outcome) {
@@ -208,7 +221,7 @@ static void train_print(const train_outcome *outcome) {
   else if (result->measured > 1)
     printf("mAP over %zu folds: %.4f ± %.4f\n", result->measured, result->mean_mAP,
            result->deviation_mAP);
-  if (result->leaking)
+  if (result->leaking || outcome->validation.leaking)
     puts("These figures are leaking: with train.carry_weights the network had been trained on most "
          "validation parts.");
 }
@@ -239,7 +252,7 @@ static fm_status train_draw(const fm_cross_validation *validation, const char *f
   return FM_OK;
 }
 
-// Measures what the call has finished into the run's folder evaluation.
+// Measures what the run has finished into the run's folder evaluation.
 static fm_status train_measure(const fm_cli *cli, const fm_dataset *dataset,
                                train_outcome *outcome) {
   const fm_training_result *result = &outcome->result;
@@ -247,6 +260,7 @@ static fm_status train_measure(const fm_cli *cli, const fm_dataset *dataset,
     return FM_OK;
   const fm_cross_validation_options options = {.run = result->folder,
                                                .dataset = dataset,
+                                               .fold = result->fold,
                                                .strict = fm_cli_value(cli, "--strict") != NULL,
                                                .stop = &train_stop};
   char *folder = fm_path_join(result->folder, "evaluation");

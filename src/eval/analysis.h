@@ -53,6 +53,8 @@ typedef struct fm_analysis_fold {
 typedef struct fm_analysis_folds {
   const fm_analysis_fold *folds;
   size_t count;
+  const int *missing; // the split's other folds
+  size_t missing_count;
   bool leaking; // train.carry_weights: the networks were trained on what they are measured on
 } fm_analysis_folds;
 

@@ -135,6 +135,10 @@ static fm_status analysis_add_folds(const fm_analysis *self, json_t *document,
     analysis_add_spread(mean, deviation, "mAP75", values + 2 * n, n);
   }
   json_object_set_new(document, "folds", list);
+  json_t *missing = json_array();
+  for (size_t i = 0; i < folds->missing_count; ++i)
+    json_array_append_new(missing, json_integer(folds->missing[i]));
+  json_object_set_new(document, "missing_folds", missing);
   json_object_set_new(document, "mean", mean);
   json_object_set_new(document, "deviation", deviation);
   json_object_set_new(document, "leaking", json_boolean(folds->leaking));

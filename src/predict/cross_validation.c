@@ -27,25 +27,63 @@ static fm_status cross_allocate(cross *self) {
   self->positions = calloc(samples, sizeof *self->positions);
   self->taken = calloc(samples, sizeof *self->taken);
   self->out->folds = calloc(self->run.split.fold_count + 1, sizeof *self->out->folds);
+  self->out->missing = calloc(self->run.split.fold_count + 1, sizeof *self->out->missing);
   self->out->subset.samples = calloc(samples, sizeof *self->out->subset.samples);
-  if (!self->positions || !self->taken || !self->out->folds || !self->out->subset.samples)
+  if (!self->positions || !self->taken || !self->out->folds || !self->out->missing ||
+      !self->out->subset.samples)
     return fm_fail(FM_ERR_MEMORY, "out of memory");
   return FM_OK;
 }
 
-// The folds the run was started for.
+// FM_END when the fold is not trained to its end.
+static fm_status cross_read_fold(const cross *self, int number, fm_cross_fold *out) {
+  static const char *const names[] = {"weights/best.safetensors", "weights/last.safetensors"};
+  char *folder = fm_run_folder_fold(&self->run, number);
+  char *checkpoint = folder ? fm_path_join(folder, "checkpoint.safetensors") : NULL;
+  free(folder);
+  FM_CHECK_ALLOC(checkpoint);
+  fm_train_state state;
+  fm_status status =
+      fm_path_exists(checkpoint) ? fm_checkpoint_read_state(checkpoint, &state) : FM_END;
+  free(checkpoint);
+  if (status == FM_OK && state.epoch < self->run.config.train.epochs)
+    status = FM_END;
+  if (status != FM_OK)
+    return status;
+  *out = (fm_cross_fold){.fold = number, .best_epoch = state.best_epoch};
+  snprintf(out->weights, sizeof out->weights, "fold_%d/%s", number, names[state.best_epoch == 0]);
+  return FM_OK;
+}
+
+// The folds that are finished, and those that are not.
 static fm_status cross_list_folds(cross *self) {
-  const size_t count = self->run.split.fold_count;
-  const int only = self->run.fold;
-  if (only == FM_RUN_FOLD_NONE)
+  fm_cross_validation *out = self->out;
+  const int count = (int)self->run.split.fold_count, asked = self->options->fold;
+  if (asked == FM_RUN_FOLD_NONE)
     return fm_fail(FM_ERR_ARGUMENT, "%s has no validation part", self->run.path);
-  if (only != FM_RUN_FOLD_ALL && (size_t)only > count)
-    return fm_fail(FM_ERR_FORMAT, "%s: fold %d, but the split has %zu", self->run.path, only,
+  if (asked > count)
+    return fm_fail(FM_ERR_ARGUMENT, "%s: fold %d, but the split has %d", self->run.path, asked,
                    count);
-  for (size_t i = 0; i < count; ++i)
-    if (only == FM_RUN_FOLD_ALL || (size_t)only == i + 1)
-      self->out->folds[self->out->fold_count++].fold = (int)i + 1;
-  self->out->leaking = only == FM_RUN_FOLD_ALL && self->run.config.train.carry_weights;
+  for (int fold = 1; fold <= count; ++fold) {
+    const fm_status status = cross_read_fold(self, fold, &out->folds[out->fold_count]);
+    FM_TRY(status);
+    if (status == FM_OK)
+      ++out->fold_count;
+    else if (asked == FM_RUN_FOLD_ALL || asked == fold)
+      return fm_fail(FM_ERR_ARGUMENT, "%s: fold %d is not finished", self->run.path, fold);
+    else
+      out->missing[out->missing_count++] = fold;
+  }
+  return FM_OK;
+}
+
+static fm_status cross_find_leak(cross *self) {
+  for (size_t i = 0; i < self->out->fold_count && self->run.config.train.carry_weights; ++i) {
+    char *before;
+    FM_TRY(fm_run_folder_carried(&self->run, self->out->folds[i].fold, &before));
+    self->out->leaking = self->out->leaking || before;
+    free(before);
+  }
   return FM_OK;
 }
 
@@ -87,25 +125,6 @@ static fm_status cross_subset(cross *self, int fold, fm_eval_subset *out) {
   }
   out->count = kept;
   return FM_OK;
-}
-
-static fm_status cross_choose_weights(const cross *self, size_t at) {
-  static const char *const names[] = {"weights/best.safetensors", "weights/last.safetensors"};
-  fm_cross_fold *fold = &self->out->folds[at];
-  char *folder = fm_run_folder_fold(&self->run, fold->fold);
-  FM_CHECK_ALLOC(folder);
-  char *checkpoint = fm_path_join(folder, "checkpoint.safetensors");
-  fm_train_state state;
-  fm_status status = checkpoint ? fm_checkpoint_read_state(checkpoint, &state)
-                                : fm_fail(FM_ERR_MEMORY, "out of memory");
-  free(checkpoint);
-  if (status >= 0) {
-    fold->best_epoch = state.best_epoch;
-    snprintf(fold->weights, sizeof fold->weights, "fold_%d/%s", fold->fold,
-             names[state.best_epoch == 0]);
-  }
-  free(folder);
-  return status;
 }
 
 // In the number type the run was trained in.
@@ -163,7 +182,6 @@ static fm_status cross_measure_fold(cross *self, size_t at) {
   fm_eval_subset subset = {0};
   fm_eval_boxes boxes = {0};
   const int classes = fm_dataset_class_count(self->options->dataset);
-  FM_TRY(cross_choose_weights(self, at));
   fm_status status = cross_subset(self, self->out->folds[at].fold, &subset);
   if (status == FM_OK && subset.count > 0)
     status = cross_run_fold(self, &subset, at, &boxes);
@@ -196,6 +214,7 @@ static fm_status cross_run(cross *self) {
   FM_TRY(fm_run_folder_read(&self->run));
   FM_TRY(cross_allocate(self));
   FM_TRY(cross_list_folds(self));
+  FM_TRY(cross_find_leak(self));
   FM_TRY(cross_pool(self));
   for (size_t i = 0; i < out->fold_count; ++i) {
     const fm_status status = cross_measure_fold(self, i);
@@ -236,7 +255,11 @@ static fm_status cross_write_metrics(const fm_cross_validation *self, const char
                                  .weights = self->folds[i].weights,
                                  .images = self->folds[i].images,
                                  .coco = &self->folds[i].coco};
-  const fm_analysis_folds folds = {list, self->fold_count, self->leaking};
+  const fm_analysis_folds folds = {.folds = list,
+                                   .count = self->fold_count,
+                                   .missing = self->missing,
+                                   .missing_count = self->missing_count,
+                                   .leaking = self->leaking};
   char *text;
   fm_status status = fm_analysis_format(&text, &self->analysis, &folds);
   if (status >= 0)
@@ -260,6 +283,7 @@ void fm_cross_validation_release(fm_cross_validation *validation) {
   for (size_t i = 0; i < validation->fold_count; ++i)
     fm_coco_measure_release(&validation->folds[i].coco);
   free(validation->folds);
+  free(validation->missing);
   fm_analysis_release(&validation->analysis);
   fm_eval_boxes_release(&validation->boxes);
   fm_eval_subset_release(&validation->subset);

@@ -52,6 +52,21 @@ static void results_figures(fm_page *page, const json_t *metrics) {
   fm_page_figures_end(page);
 }
 
+static void results_missing_folds(fm_page *page, const json_t *missing) {
+  const size_t count = json_array_size(missing);
+  if (count == 0)
+    return;
+  char *text = NULL;
+  size_t size;
+  FILE *out = open_memstream(&text, &size);
+  for (size_t i = 0; out && i < count; i++)
+    fprintf(out, "%s%lld", i > 0 ? ", " : "", json_integer_value(json_array_get(missing, i)));
+  if (out && fclose(out) == 0)
+    fm_page_paragraph(page, "Not trained, and so not measured: fold%s %s of the split.",
+                      count > 1 ? "s" : "", text);
+  free(text);
+}
+
 // Mean and deviation over the folds, when the evaluation was one of a cross-validation.
 static void results_folds(fm_page *page, const json_t *metrics) {
   const json_t *folds = json_object_get(metrics, "folds");
@@ -66,6 +81,7 @@ static void results_folds(fm_page *page, const json_t *metrics) {
                     "size, which moves a figure a little.",
                     results_number(mean, "mAP"), results_number(deviation, "mAP"),
                     results_number(mean, "mAP50"), results_number(deviation, "mAP50"));
+  results_missing_folds(page, json_object_get(metrics, "missing_folds"));
   if (json_is_true(json_object_get(metrics, "leaking")))
     fm_page_warning(page, "Leaking: the models had been trained on what they are measured on "
                           "(train.carry_weights).");

@@ -66,6 +66,21 @@ char *fm_run_folder_logs(const fm_run_folder *run, int fold) {
   return fm_path_join(run->path, name);
 }
 
+fm_status fm_run_folder_carried(const fm_run_folder *run, int fold, char **out) {
+  *out = NULL;
+  if (fold <= 1)
+    return FM_OK;
+  char *before = fm_run_folder_fold(run, fold - 1);
+  char *path = before ? fm_path_join(before, "weights/last.safetensors") : NULL;
+  free(before);
+  FM_CHECK_ALLOC(path);
+  if (fm_path_exists(path))
+    *out = path;
+  else
+    free(path);
+  return FM_OK;
+}
+
 static void run_folder_processor(char *out, size_t capacity) {
   snprintf(out, capacity, "unknown");
   FILE *file = fopen("/proc/cpuinfo", "re");
@@ -111,17 +126,23 @@ static json_t *run_folder_environment(const fm_config *config, const fm_run_call
                    "weights", run_folder_optional(call->weights));
 }
 
+static fm_status run_folder_write_document(const json_t *document, const char *path) {
+  char *text = json_dumps(document, JSON_INDENT(2));
+  FM_CHECK_ALLOC(text);
+  const fm_status status = fm_file_write(path, text, strlen(text));
+  free(text);
+  return status;
+}
+
 static fm_status run_folder_write_environment(const fm_run_folder *run, const fm_run_call *call) {
   json_t *document = run_folder_environment(&run->config, call);
   if (!document)
     return fm_fail(FM_ERR_ARGUMENT, "environment.json: a path or the call is not UTF-8");
-  char *text = json_dumps(document, JSON_INDENT(2)), *path = NULL;
-  json_decref(document);
-  fm_status status = text ? run_folder_path(&path, run->path, "environment.json")
-                          : fm_fail(FM_ERR_MEMORY, "out of memory");
+  char *path = NULL;
+  fm_status status = run_folder_path(&path, run->path, "environment.json");
   if (status >= 0)
-    status = fm_file_write(path, text, strlen(text));
-  free(text);
+    status = run_folder_write_document(document, path);
+  json_decref(document);
   free(path);
   return status;
 }
@@ -147,11 +168,7 @@ fm_status fm_run_folder_create(const fm_run_folder *run, const fm_dataset *datas
 }
 
 static fm_status run_folder_parse_environment(fm_run_folder *run, const char *path,
-                                              const char *text) {
-  json_error_t error;
-  json_t *document = json_loads(text, 0, &error);
-  if (!document)
-    return fm_fail(FM_ERR_FORMAT, "%s:%d: %s", path, error.line, error.text);
+                                              const json_t *document) {
   const char *fold = json_string_value(json_object_get(document, "fold"));
   const char *weights = json_string_value(json_object_get(document, "weights"));
   fm_status status =
@@ -161,18 +178,41 @@ static fm_status run_folder_parse_environment(fm_run_folder *run, const char *pa
     if (!run->weights)
       status = fm_fail(FM_ERR_MEMORY, "out of memory");
   }
-  json_decref(document);
   return status;
+}
+
+static fm_status run_folder_read_document(json_t **out, const char *path) {
+  fm_bytes bytes = {0};
+  FM_TRY(fm_file_read(&bytes, path, RUN_FOLDER_JSON_MAX));
+  json_error_t error;
+  *out = json_loads((const char *)bytes.data, 0, &error);
+  free(bytes.data);
+  return *out ? FM_OK : fm_fail(FM_ERR_FORMAT, "%s:%d: %s", path, error.line, error.text);
 }
 
 static fm_status run_folder_read_environment(fm_run_folder *run) {
   char *path;
   FM_TRY(run_folder_path(&path, run->path, "environment.json"));
-  fm_bytes bytes = {0};
-  fm_status status = fm_file_read(&bytes, path, RUN_FOLDER_JSON_MAX);
+  json_t *document = NULL;
+  fm_status status = run_folder_read_document(&document, path);
   if (status >= 0)
-    status = run_folder_parse_environment(run, path, (const char *)bytes.data);
-  free(bytes.data);
+    status = run_folder_parse_environment(run, path, document);
+  json_decref(document);
+  free(path);
+  return status;
+}
+
+fm_status fm_run_folder_write_fold(const fm_run_folder *run) {
+  char *path, fold[16];
+  FM_TRY(run_folder_path(&path, run->path, "environment.json"));
+  json_t *document = NULL;
+  fm_status status = run_folder_read_document(&document, path);
+  fm_run_fold_format(run->fold, fold);
+  if (status >= 0 && json_object_set_new(document, "fold", json_string(fold)) < 0)
+    status = fm_fail(FM_ERR_FORMAT, "%s: not a JSON object", path);
+  if (status >= 0)
+    status = run_folder_write_document(document, path);
+  json_decref(document);
   free(path);
   return status;
 }

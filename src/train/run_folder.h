@@ -34,6 +34,8 @@ FM_MUST_USE fm_status fm_run_folder_create(const fm_run_folder *run, const fm_da
                                            const fm_run_call *call);
 // config.yaml alone, when a resumed run changes a setting.
 FM_MUST_USE fm_status fm_run_folder_write_config(const fm_run_folder *run);
+// environment.json's "fold" alone, when a resumed run becomes one of more folds.
+FM_MUST_USE fm_status fm_run_folder_write_fold(const fm_run_folder *run);
 // Reads everything but `path`, which is set.
 FM_MUST_USE fm_status fm_run_folder_read(fm_run_folder *run);
 void fm_run_folder_release(fm_run_folder *run);
@@ -42,6 +44,10 @@ void fm_run_folder_release(fm_run_folder *run);
 char *fm_run_folder_fold(const fm_run_folder *run, int fold);
 // "logs/faster_rcnn_fold_3", likewise: what the names of the fold's event folders begin with.
 char *fm_run_folder_logs(const fm_run_folder *run, int fold);
+
+// What train.carry_weights lets a fold begin with: the path of the last weights of the fold before,
+// heap; NULL where there are none.
+FM_MUST_USE fm_status fm_run_folder_carried(const fm_run_folder *run, int fold, char **out);
 
 // "3", "all", "none".
 FM_MUST_USE fm_status fm_run_fold_parse(int *out, const char *text);

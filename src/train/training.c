@@ -102,9 +102,8 @@ static fm_status training_check_split(const training *self) {
 
 // The stored settings hold; what the call says must agree with them, or is a change that a run
 // can take.
-static fm_status training_resume(training *self) {
+static fm_status training_resume_config(training *self, bool *changed) {
   const fm_training_options *options = self->options;
-  FM_TRY(fm_run_folder_read(&self->run));
   fm_config *wanted = malloc(sizeof *wanted);
   FM_CHECK_ALLOC(wanted);
   *wanted = self->run.config;
@@ -119,19 +118,37 @@ static fm_status training_resume(training *self) {
     self->run.config = *wanted;
   free(wanted);
   FM_TRY(status);
+  if (self->run.config.train.epochs == epochs)
+    return FM_OK;
+  fm_say("train.epochs: %d becomes %d", epochs, self->run.config.train.epochs);
+  *changed = true;
+  return FM_OK;
+}
+
+// Another fold than the stored one may be asked for; a run of all folds stays one.
+static fm_status training_resume_fold(training *self, const char *fold) {
+  self->fold = self->run.fold;
+  if (fold)
+    FM_TRY(fm_run_fold_parse(&self->fold, fold));
+  FM_TRY(training_check_fold(self));
+  if (self->fold != FM_RUN_FOLD_ALL || self->run.fold == FM_RUN_FOLD_ALL)
+    return FM_OK;
+  self->run.fold = self->fold;
+  return fm_run_folder_write_fold(&self->run);
+}
+
+static fm_status training_resume(training *self) {
+  const fm_training_options *options = self->options;
+  bool changed = false;
+  FM_TRY(fm_run_folder_read(&self->run));
+  FM_TRY(training_resume_config(self, &changed));
   if (options->split)
     FM_TRY(training_check_split(self));
   if (options->weights && (!self->run.weights || strcmp(options->weights, self->run.weights) != 0))
     return fm_fail(FM_ERR_ARGUMENT, "--weights is %s in the run to be resumed, not %s",
                    self->run.weights ? self->run.weights : "not given", options->weights);
-  self->fold = self->run.fold;
-  if (options->fold)
-    FM_TRY(fm_run_fold_parse(&self->fold, options->fold));
-  FM_TRY(training_check_fold(self));
-  if (self->run.config.train.epochs == epochs)
-    return FM_OK;
-  fm_say("train.epochs: %d becomes %d", epochs, self->run.config.train.epochs);
-  return fm_run_folder_write_config(&self->run);
+  FM_TRY(training_resume_fold(self, options->fold));
+  return changed ? fm_run_folder_write_config(&self->run) : FM_OK;
 }
 
 static fm_status training_open(training *self) {
@@ -212,21 +229,15 @@ static fm_status training_make_lists(const training *self, int fold, training_li
 // --- the folds
 
 // The start weights of a fold: with train.carry_weights the last ones of the fold before.
-static fm_status training_start_weights(const training *self, int fold, char **out) {
+static fm_status training_start_weights(const training *self, fm_training_fold *fold, char **out) {
   *out = NULL;
-  if (self->run.config.train.carry_weights && fold > 1) {
-    char *before = fm_run_folder_fold(&self->run, fold - 1);
-    *out = before ? fm_path_join(before, "weights/last.safetensors") : NULL;
-    free(before);
-    FM_CHECK_ALLOC(*out);
-    if (fm_path_exists(*out))
-      return FM_OK;
-    free(*out);
-    *out = NULL;
-    if (self->fold == FM_RUN_FOLD_ALL)
-      return fm_fail(FM_ERR_IO, "train.carry_weights: fold %d has no last weights", fold - 1);
+  if (self->run.config.train.carry_weights && fold->fold > 1) {
+    FM_TRY(fm_run_folder_carried(&self->run, fold->fold, out));
+    fold->carried = *out != NULL;
+    if (!*out && self->fold == FM_RUN_FOLD_ALL)
+      return fm_fail(FM_ERR_IO, "train.carry_weights: fold %d has no last weights", fold->fold - 1);
   }
-  if (self->run.weights) {
+  if (!*out && self->run.weights) {
     *out = strdup(self->run.weights);
     FM_CHECK_ALLOC(*out);
   }
@@ -272,7 +283,7 @@ static fm_status training_run_fold(const training *self, int number, fm_training
   char *weights = NULL;
   fm_status status = training_make_lists(self, number, &lists);
   if (status >= 0)
-    status = training_start_weights(self, number, &weights);
+    status = training_start_weights(self, fold, &weights);
   if (status >= 0)
     status = training_run_lists(self, fold, &lists, weights);
   free(weights);
@@ -349,8 +360,9 @@ fm_status fm_training_run(const fm_training_options *options, fm_training_result
         result->folder ? training_run_folds(self, result) : fm_fail(FM_ERR_MEMORY, "out of memory");
     fm_dataset_move_starts(options->dataset, beyond);
     training_summarise(result);
-    result->all = self->fold == FM_RUN_FOLD_ALL;
-    result->leaking = result->all && self->run.config.train.carry_weights;
+    result->fold = self->fold;
+    for (size_t i = 0; i < result->fold_count; i++)
+      result->leaking = result->leaking || result->folds[i].carried;
   }
   fm_picture_cache_free(self->cache);
   fm_run_folder_release(&self->run);

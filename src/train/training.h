@@ -32,6 +32,7 @@ typedef struct fm_training_options {
 typedef struct fm_training_fold {
   int fold; // from 1; 0 is all of train
   char *folder;
+  bool carried; // train.carry_weights: it began with the last weights of the fold before
   fm_trainer_result result;
 } fm_training_fold;
 
@@ -43,9 +44,9 @@ typedef struct fm_training_result {
   // single fold.
   double mean_mAP, deviation_mAP;
   size_t measured;
+  int fold;      // asked for: from 1, FM_RUN_FOLD_NONE or FM_RUN_FOLD_ALL
   bool finished; // every fold asked for
-  bool all;      // --fold all
-  bool leaking;  // and train.carry_weights: a fold's validation part has been trained on before it
+  bool leaking;  // a carried fold: its validation part has been trained on before it
 } fm_training_result;
 
 // FM_STOPPED when *stop ended it; `result` then says how far it came. Without `resume` an existing

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
-"""`train --fold all`: what stands in the run's folder evaluation is what `evaluate` says of the same weights, and a network that
-is carried from fold to fold is marked.
+"""`train --fold all`: what stands in the run's folder evaluation is what `evaluate` says of the same weights, folds that are trained
+call by call come to the same, and a network that is carried from fold to fold is marked.
 
     cross_validation.py FACEMASK"""
 
@@ -58,6 +58,9 @@ class Bench:
     def metrics(self, name):
         return json.loads((self.runs / name / "evaluation" / "metrics.json").read_text())
 
+    def predictions(self, name):
+        return (self.runs / name / "evaluation" / "predictions.json").read_bytes()
+
     def last(self, name, fold):
         return self.runs / name / f"fold_{fold}" / "weights" / "last.safetensors"
 
@@ -106,6 +109,37 @@ def check_pool(bench, name, metrics):
     check({"confusion.png", "precision_recall.png", "map_iou.png", "f1_confidence.png"} <= pictures, "the pictures are there")
 
 
+def numbers(metrics):
+    return [fold["fold"] for fold in metrics["folds"]], metrics["missing_folds"]
+
+
+def check_call_by_call(bench):
+    """Folds that are trained in calls of their own, in one run's folder: pooled as far as they are finished."""
+    pictures = bench.metrics("apart")
+    for name, calls in (("one_by_one", ["1", "2"]), ("backwards", ["2", "1"]), ("widened", ["1", "all"])):
+        first, _ = bench.train(name, "--fold", calls[0])
+        metrics, trained = bench.metrics(name), int(calls[0])
+        check(numbers(metrics) == ([trained], [3 - trained]) and first["out_of_fold"]["missing_folds"] == [3 - trained],
+              f"{name}: after fold {trained} the other one is missing")
+        check(metrics["images"] == pictures["folds"][trained - 1]["images"], f"{name}: its pictures alone")
+        second, _ = bench.train(name, "--fold", calls[1], "--resume")
+        check(numbers(bench.metrics(name)) == ([1, 2], []) and second["out_of_fold"]["folds"] == [1, 2],
+              f"{name}: after both nothing is")
+        same = bench.predictions(name) == bench.predictions("apart")
+        check(same and bench.metrics(name) == pictures, f"{name}: and boxes and figures are those of one call for all folds")
+        wanted = json.loads((bench.runs / name / "environment.json").read_text())["fold"]
+        check(wanted == ("all" if "all" in calls else calls[0]), f"{name}: the run is one of fold {wanted}")
+    page = (bench.runs / "one_by_one" / "report.html").read_text()
+    check("Not trained, and so" not in page, "the page of a whole run misses no fold")
+    bench.train("one_by_one_carried", "--fold", "1", train__carry_weights="true")
+    check(not bench.metrics("one_by_one_carried")["leaking"], "carried: the first fold leaks nothing")
+    page = (bench.runs / "one_by_one_carried" / "report.html").read_text()
+    check("Not trained, and so not measured: fold 2 of" in page, "the page names the fold that is missing")
+    result, _ = bench.train("one_by_one_carried", "--fold", "2", "--resume", train__carry_weights="true")
+    check(result["leaking"] and bench.metrics("one_by_one_carried") == bench.metrics("carried"),
+          "carried call by call: the same, and marked")
+
+
 def main():
     with tempfile.TemporaryDirectory() as root:
         bench = Bench(Path(root))
@@ -124,8 +158,11 @@ def main():
         check(bench.last("apart", 2).read_bytes() != bench.last("carried", 2).read_bytes(), "apart: it is not")
         check(len(bench.metrics("second")["folds"]) == 1 and bench.metrics("second")["deviation"]["mAP"] == 0,
               "a run of one fold is measured too")
+        check_call_by_call(bench)
         bench.train("none", "--fold", "none")
         check(not (bench.runs / "none" / "evaluation").exists(), "a run without a validation part is not")
+        bench.train("none", "--fold", "2", "--resume")
+        check(numbers(bench.metrics("none")) == ([2], [1]), "until one of its folds is trained, too")
     print(f"{failures()} failures")
     sys.exit(failures() > 0)
 
