@@ -26,9 +26,15 @@ return [...document.querySelectorAll("figure.chart")].map((figure) => {
   const found = {
     name: figure.dataset.name, kind: chart.kind, empty: Boolean(figure.querySelector(".empty")),
     title: figure.querySelector("h3")?.textContent, pixels: 0, series: series.map(() => 0),
-    cells: [...figure.querySelectorAll("table.matrix td")].map((cell) => cell.textContent),
+    cells: [...figure.querySelectorAll("table.matrix td")].map((cell) => cell.textContent), cut: "",
   };
   if (!canvas || !canvas.width || !canvas.height) return found;
+  // What of the legend lies beyond the chart.
+  const plot = Chart.getChart(canvas);
+  found.cut = (plot?.legend.legendItems || []).filter((_, i) => {
+    const hit = plot.legend.legendHitBoxes[i];
+    return hit && (hit.left < 0 || hit.left + hit.width > plot.width + 1 || hit.top + hit.height > plot.height + 1);
+  }).map((item) => item.text).join(", ");
   // Without axes and legend.
   const {left, top, width, height} = Chart.getChart(canvas)?.chartArea ||
     {left: 0, top: 0, width: canvas.width, height: canvas.height}, ratio = window.devicePixelRatio;
@@ -71,6 +77,7 @@ def check_page(browser, path):
     for chart in charts:
         shown = chart["empty"] or chart["cells"] or chart["pixels"] > 100
         check(shown, f"{path.name}: chart {chart['name']} is blank")
+        check(not chart["cut"], f"{path.name}: chart {chart['name']} cuts its legend: {chart['cut']}")
         # Lines and small bars may lie behind others; where there is a series at all, one must be seen.
         missing = [count for count in chart["series"] if count < 5]
         few = chart["kind"] == "bars" and len(chart["series"]) < 4

@@ -26,6 +26,17 @@
     return letters.slice(0, longest - tail - 1).join("") + "…" + letters.slice(letters.length - tail).join("");
   }
 
+  // As much of a legend's text as there is room for; the figures in brackets at its end stay whole.
+  function fit(text, room, pen) {
+    const at = text.endsWith(")") ? text.lastIndexOf(" (") : -1;
+    const [name, figures] = at > 0 ? [text.slice(0, at), text.slice(at)] : [text, ""];
+    const { size, family } = Chart.defaults.font;
+    pen.font = `${size}px ${family}`;
+    let longest = Array.from(name).length;
+    while (longest > 8 && pen.measureText(shorten(name, longest) + figures).width > room) longest--;
+    return shorten(name, longest) + figures;
+  }
+
   // The colour of a share of the greatest value; the ramp is that of the pictures (chart_gnuplot.c).
   function heatColor(share) {
     const at = Math.min(1, Math.max(0, share));
@@ -81,6 +92,8 @@
   function common(chart, scales, more) {
     const many = chart.series.length > 6;
     const drawsLines = chart.kind === "lines" && !chart.series.some((series) => series.weights);
+    // Beside the plot a legend has a quarter of the width, with its margins, samples and gaps.
+    const room = (plot) => (many ? plot.width / 4 : plot.width) - 55;
     // The legend shows a line as it is drawn.
     const sample = ({ datasetIndex: i }) => drawsLines
       ? { pointStyle: "line", strokeStyle: chart.series[i].color, lineWidth: 2, lineDash: chart.series[i].dashed ? [5, 4] : [] }
@@ -94,7 +107,7 @@
         boxWidth: 14,
         ...(drawsLines ? { usePointStyle: true, pointStyleWidth: 26 } : {}),
         generateLabels: (plot) =>
-          Chart.defaults.plugins.legend.labels.generateLabels(plot).map((item) => ({ ...item, ...sample(item), text: shorten(item.text, many ? 28 : 60) })),
+          Chart.defaults.plugins.legend.labels.generateLabels(plot).map((item) => ({ ...item, ...sample(item), text: fit(item.text, room(plot), plot.ctx) })),
       },
     };
     return {
@@ -293,8 +306,8 @@
 
   const kinds = { bars, histogram, lines };
 
-  // Curves and histograms stand side by side where there is room, unless they have many lines.
-  const half = (chart) => (chart.kind === "lines" || chart.kind === "histogram") && chart.series.length <= 12;
+  // Curves and histograms stand side by side where there is room, unless their legend needs a side of its own.
+  const half = (chart) => (chart.kind === "lines" || chart.kind === "histogram") && chart.series.length <= 6;
 
   function plot(entry) {
     const { chart, box } = entry;
