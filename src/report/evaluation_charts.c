@@ -7,9 +7,11 @@
 #include "report/evaluation.h"
 
 enum {
-  CHARTS_NAME_BYTES = 192,
+  CHARTS_NAME_BYTES = 256,
   CHARTS_CLASS_BYTES = 112,
   CHARTS_CLASS_LETTERS = 21,
+  CHARTS_TITLE_LETTERS = 48,
+  CHARTS_TITLE_BYTES = 208,
   CHARTS_POINTS_MAX = 101,
   CHARTS_THRESHOLDS_SHOWN = 10
 };
@@ -104,18 +106,28 @@ static fm_status charts_show_lines(const charts *self, const charts_lines *lines
 static const fm_chart_axis charts_recall_axis = {.label = "recall", .maximum = 1.01};
 static const fm_chart_axis charts_precision_axis = {.label = "precision", .maximum = 1.02};
 
-// A number that may be missing, as text.
-static const char *charts_figure(char out[16], double value) {
+enum { CHARTS_FIGURE_BYTES = 24 };
+// A number that is below zero where there was nothing to measure, as text.
+static const char *charts_figure_or(char out[CHARTS_FIGURE_BYTES], double value,
+                                    const char *missing) {
   if (value >= 0)
-    snprintf(out, 16, "%.3f", value);
+    snprintf(out, CHARTS_FIGURE_BYTES, "%.3f", value);
   else
-    snprintf(out, 16, "no faces");
+    snprintf(out, CHARTS_FIGURE_BYTES, "%s", missing);
   return out;
+}
+
+static const char *charts_figure(char out[CHARTS_FIGURE_BYTES], double value) {
+  return charts_figure_or(out, value, "no faces");
+}
+
+static bool charts_has_detections(const charts *self) {
+  return self->analysis->boxes->result_count > 0;
 }
 
 static fm_status charts_precision_of_all(const charts *self, charts_lines *lines) {
   const fm_coco_measure *m = &self->analysis->coco;
-  char figure[16], name[CHARTS_CLASS_BYTES], note[CHARTS_NAME_BYTES];
+  char figure[CHARTS_FIGURE_BYTES], name[CHARTS_CLASS_BYTES], note[CHARTS_NAME_BYTES];
   lines->count = 0;
   charts_fill_recalls(lines);
   for (int i = 0; i < self->shown_count; i++) {
@@ -125,7 +137,9 @@ static fm_status charts_precision_of_all(const charts *self, charts_lines *lines
     snprintf(charts_name(lines), CHARTS_NAME_BYTES, "%s (AP %s)", charts_class(self, k, name),
              charts_figure(figure, m->category_AP50[k]));
   }
-  snprintf(note, sizeof note, "COCO measure, mAP at IoU 0.50: %s", charts_figure(figure, m->mAP50));
+  snprintf(note, sizeof note, "COCO measure, mAP at IoU 0.50: %s%s",
+           charts_figure(figure, m->mAP50),
+           charts_has_detections(self) ? "" : "; there are no detections");
   return charts_show_lines(self, lines,
                            &(fm_chart){.name = "precision_recall",
                                        .title = "Precision and recall of each class at IoU 0.50",
@@ -144,7 +158,8 @@ static uint32_t charts_threshold_color(int iou) {
 
 static fm_status charts_precision_of_class(const charts *self, charts_lines *lines, int k) {
   const fm_coco_measure *m = &self->analysis->coco;
-  char name[CHARTS_NAME_BYTES], title[CHARTS_NAME_BYTES], note[CHARTS_NAME_BYTES], figure[16];
+  char name[CHARTS_NAME_BYTES], title[CHARTS_NAME_BYTES], note[CHARTS_NAME_BYTES],
+      figure[CHARTS_FIGURE_BYTES];
   lines->count = 0;
   charts_fill_recalls(lines);
   for (int t = 0; t < FM_COCO_IOUS; t++) {
@@ -153,11 +168,13 @@ static fm_status charts_precision_of_class(const charts *self, charts_lines *lin
     snprintf(charts_name(lines), CHARTS_NAME_BYTES, "IoU %.2f (AP %s)", fm_coco_iou(t),
              charts_figure(figure, m->category_AP_iou[k * FM_COCO_IOUS + t]));
   }
-  char class_name[CHARTS_CLASS_BYTES], number[32];
+  char class_name[CHARTS_CLASS_BYTES], long_name[CHARTS_TITLE_BYTES], number[32];
   charts_class(self, k, class_name);
+  fm_utf8_middle(long_name, sizeof long_name, fm_analysis_class_name(self->analysis, k),
+                 CHARTS_TITLE_LETTERS);
   snprintf(number, sizeof number, "precision_recall_%02d_", k + 1);
   fm_chart_name(name, sizeof name, number, class_name);
-  snprintf(title, sizeof title, "Precision and recall of %s", class_name);
+  snprintf(title, sizeof title, "Precision and recall of %s", long_name);
   snprintf(note, sizeof note, "%zu faces, AP over all thresholds: %s", m->category_truths[k],
            charts_figure(figure, m->category_AP[k]));
   return charts_show_lines(self, lines,
@@ -177,7 +194,7 @@ static void charts_add_thresholds(charts_lines *lines, const double *values, uin
 
 static fm_status charts_mAP(const charts *self, charts_lines *lines) {
   const fm_analysis *a = self->analysis;
-  char figure[16], name[CHARTS_CLASS_BYTES], note[CHARTS_NAME_BYTES];
+  char figure[CHARTS_FIGURE_BYTES], name[CHARTS_CLASS_BYTES], note[CHARTS_NAME_BYTES];
   lines->count = 0;
   for (int t = 0; t < FM_COCO_IOUS; t++)
     lines->x[t] = fm_coco_iou(t);
@@ -194,7 +211,7 @@ static fm_status charts_mAP(const charts *self, charts_lines *lines) {
     charts_add_thresholds(lines, a->notebook.per_iou, charts_all_color);
     lines->series[lines->count - 1].dashed = true;
     snprintf(charts_name(lines), CHARTS_NAME_BYTES, "as the notebook counts (%s)",
-             charts_figure(figure, a->notebook.mAP));
+             charts_figure_or(figure, a->notebook.mAP, "nothing found"));
   }
   snprintf(note, sizeof note, "COCO measure over %zu picture%s%s%s", a->images,
            a->images == 1 ? "" : "s", lines->count > 1 ? "; in brackets the mean" : ", mean ",
@@ -259,7 +276,9 @@ static fm_status charts_confidence(const charts *self, charts_lines *lines, char
       self, lines,
       &(fm_chart){.name = texts[which].name,
                   .title = texts[which].title,
-                  .note = which == CHARTS_F1 ? "in brackets the largest F1 and its score" : NULL,
+                  .note = !charts_has_detections(self) ? "there are no detections"
+                          : which == CHARTS_F1         ? "in brackets the largest F1 and its score"
+                                                       : NULL,
                   .x = {.label = "score from which detections are taken", .maximum = 1.01},
                   .y = {.label = texts[which].label, .maximum = 1.02}});
 }

@@ -201,7 +201,11 @@ static void results_notebook(fm_page *page, const json_t *metrics) {
                     "measure above, and not comparable with it.",
                     results_number(notebook, "score"));
   fm_page_figures_start(page);
-  fm_page_figure(page, "mAP as the notebook counts", "%.4f", results_number(notebook, "mAP"));
+  const double mAP = results_number(notebook, "mAP");
+  if (isfinite(mAP))
+    fm_page_figure(page, "mAP as the notebook counts", "%.4f", mAP);
+  else
+    fm_page_figure(page, "mAP as the notebook counts", "nothing found");
   fm_page_figures_end(page);
   fm_page_table_start(page,
                       (fm_page_column[]){{"nearest face", false},

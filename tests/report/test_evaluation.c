@@ -153,6 +153,42 @@ static void of_many_classes_those_with_most_faces_are_drawn(void **state) {
   close_fixture(&self);
 }
 
+// What is said where nothing was found, by chart.
+typedef struct words {
+  char notes[2][128], last_line[128];
+} words;
+
+static fm_status look_at_words(void *user, const fm_chart *chart) {
+  words *self = user;
+  if (strcmp(chart->name, "precision_recall") == 0)
+    snprintf(self->notes[0], sizeof self->notes[0], "%s", chart->note);
+  if (strcmp(chart->name, "recall_confidence") == 0)
+    snprintf(self->notes[1], sizeof self->notes[1], "%s", chart->note ? chart->note : "");
+  if (strcmp(chart->name, "map_iou") == 0)
+    snprintf(self->last_line, sizeof self->last_line, "%s",
+             chart->series[chart->series_count - 1].name);
+  return FM_OK;
+}
+
+static void where_nothing_was_found_the_charts_say_so(void **state) {
+  (void)state;
+  fixture self;
+  open_fixture(&self, 2, IMAGES);
+  words found = {0};
+  assert_int_equal(fm_evaluation_charts(&self.analysis, look_at_words, &found), FM_OK);
+  assert_string_equal(found.notes[0],
+                      "COCO measure, mAP at IoU 0.50: 0.000; there are no detections");
+  assert_string_equal(found.notes[1], "there are no detections");
+  assert_string_equal(found.last_line, "as the notebook counts (nothing found)");
+  close_fixture(&self);
+  open_fixture(&self, 2, 0);
+  assert_int_equal(fm_evaluation_charts(&self.analysis, look_at_words, &found), FM_OK);
+  assert_null(strstr(found.notes[0], "no detections"));
+  assert_string_equal(found.notes[1], "");
+  assert_null(strstr(found.last_line, "nothing"));
+  close_fixture(&self);
+}
+
 static bool exists(const fixture *self, const char *name) {
   char *path = fm_path_join(self->folder, name);
   const bool found = fm_path_exists(path);
@@ -308,6 +344,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(the_charts_show_what_was_measured),
       cmocka_unit_test(of_many_classes_those_with_most_faces_are_drawn),
+      cmocka_unit_test(where_nothing_was_found_the_charts_say_so),
       cmocka_unit_test(pictures_with_errors_are_drawn_and_older_ones_go),
       cmocka_unit_test(the_curves_are_read_back_from_their_file),
       cmocka_unit_test(broken_files_of_curves_are_named),
