@@ -92,8 +92,8 @@ static void run_spread(fm_page *page, const fm_run *run) {
   fm_analysis_spread(values, run->fold_count, &mean, &deviation);
   free(values);
   if (known > 1)
-    fm_page_paragraph(page, "Greatest mAP, mean over %zu folds: %.4f ± %.4f.", known, mean,
-                      deviation);
+    fm_page_paragraph(page, "Greatest mAP%s, mean over %zu folds: %.4f ± %.4f.",
+                      fm_run_is_complete(run) ? "" : " so far", known, mean, deviation);
 }
 
 static void run_fold_table(fm_page *page, const fm_run *run) {

@@ -186,12 +186,12 @@
     };
   }
 
-  // Points without a line; the area of each is its weight.
+  // Points without a line; the area of each is its weight. Those at the rim are drawn whole.
   function dots(series, data) {
     const heaviest = series.weights.reduce((a, b) => Math.max(a, b), 0);
     const radius = series.weights.map((weight) => 2 + 12 * Math.sqrt(weight / heaviest));
     return {
-      label: series.name || "", data, showLine: false, pointRadius: radius, pointHoverRadius: radius, backgroundColor: series.color + "a0", borderWidth: 0,
+      label: series.name || "", data, showLine: false, pointRadius: radius, pointHoverRadius: radius, clip: 15, backgroundColor: series.color + "a0", borderWidth: 0,
     };
   }
 
