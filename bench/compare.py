@@ -24,6 +24,7 @@ SETTINGS = ("bf16", "channels_last", "bf16+channels_last", "compiled")
 TRAIN_GOALS = {RESNET: (3, 1.7), LIGHT: (6, 3)}
 DETECT_GOALS = {RESNET: (2.5, None, 2.2), LIGHT: (3, None, 2.5)}
 BOUND_GOALS = {RESNET: 1.25, LIGHT: 1.5}
+INT8_GOAL = 1.5
 
 
 class Bench:
@@ -50,6 +51,12 @@ class Bench:
             run(self.ours.program, "export", "--weights", self.weights(model), *words)
         return path
 
+    def onnx_int8(self, model):
+        path = self.folder / f"{model[0]}.int8.onnx"
+        if not path.exists():
+            run(self.python, HERE / "peers" / "onnx_quantize.py", self.onnx(model), path, "--size", model[1])
+        return path
+
     def picture(self):
         folder = self.folder / "pictures"
         if not folder.exists():
@@ -60,8 +67,9 @@ class Bench:
         words = (*model[:1], job, self.weights(model), "--size", model[1], "--batch", batch, "--threads", self.threads)
         return Peer(self.python, "torchvision_step.py", *words, "--setting", setting)
 
-    def runtime(self, name, model):
-        return Peer(self.python, "onnx_detect.py", name, self.onnx(model), "--size", model[1], "--threads", self.threads)
+    def runtime(self, name, model, int8=False):
+        file = self.onnx_int8(model) if int8 else self.onnx(model)
+        return Peer(self.python, "onnx_detect.py", name, file, "--size", model[1], "--threads", self.threads)
 
     def torchvision_best(self, model, job, batch):
         """PyTorch's fastest setting, its time, and what each took or why it did not run."""
@@ -93,6 +101,14 @@ def bound_row(bench, model, job, batch, what):
                BOUND_GOALS[model], most=True)  # fmt: skip
 
 
+def rows_beside(what, ours, labels, columns, goals):
+    """A row for each column of others' times."""
+    return [
+        row(what, f"{statistics.median(ours):.1f} ms", label, f"{statistics.median(column):.1f} ms", ratio(ours, column), goal)
+        for label, column, goal in zip(labels, columns, goals)
+    ]
+
+
 def jobs_beside(bench, model, job, batch, what, peers, goals):
     """Rows of one job of ours beside started peers."""
     steps = (3 if job == "train" else 10) if model is RESNET else 5 if job == "train" else 20
@@ -100,14 +116,16 @@ def jobs_beside(bench, model, job, batch, what, peers, goals):
     weights = ("--weights", bench.weights(model))
     sides = [lambda: bench.ours.bench(job, model[1], batch, steps, *weights)["ms"]]
     sides += [lambda peer=peer: peer.ask(theirs) for _, peer in peers]
+    if job == "detect":
+        sides.append(lambda: bench.ours.bench(job, model[1], batch, steps, *weights, "--precision", "int8")["ms"])
     times = take_turns(bench.pairs, *sides)
-    rows = []
-    for (name, peer), column, goal in zip(peers, times[1:], goals):
-        ours, other = statistics.median(times[0]), statistics.median(column)
-        label = f"{name} {peer.about['version']}"
-        rows.append(row(what, f"{ours:.1f} ms", label, f"{other:.1f} ms", ratio(times[0], column), goal))
+    labels = [f"{name} {peer.about['version']}" for name, peer in peers]
+    rows = rows_beside(what, times[0], labels, times[1:], goals)
     for _, peer in peers:
         peer.close()
+    if job == "detect":
+        columns, goals = [times[0], *times[1:-1]], [INT8_GOAL] + [None] * len(peers)
+        rows += rows_beside(f"{what}, in int8", times[-1], ["ours, not in int8", *labels], columns, goals)
     rows.append(bound_row(bench, model, job, batch, what))
     return rows
 
@@ -132,9 +150,10 @@ def train(bench, model):
 
 def start_runtimes(bench, model, notes):
     peers = []
-    for label, name in (("ONNX Runtime", "onnxruntime"), ("OpenVINO", "openvino")):
+    runtimes = (("ONNX Runtime", "onnxruntime", False), ("OpenVINO", "openvino", False), ("ONNX Runtime int8", "onnxruntime", True))
+    for label, name, int8 in runtimes:
         try:
-            peers.append((label, bench.runtime(name, model)))
+            peers.append((label, bench.runtime(name, model, int8)))
         except RuntimeError as error:
             notes.append(f"{label} did not run: {error}.")
     return peers
@@ -145,7 +164,8 @@ def detect(bench, model):
     peers = torchvision_peers(bench, model, "detect", 1, what, notes)
     runtimes = start_runtimes(bench, model, notes)
     goals = [DETECT_GOALS[model][0]] + [None] * (len(peers) - 1)
-    goals += [DETECT_GOALS[model][2] if label == "ONNX Runtime" else None for label, _ in runtimes]
+    # The peer in int8, the last, has no goal and so no row beside our wider numbers.
+    goals += [DETECT_GOALS[model][2] if label == "ONNX Runtime" else None for label, _ in runtimes if "int8" not in label]
     return jobs_beside(bench, model, "detect", 1, what, peers + runtimes, goals), notes
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 PEERS = HERE / "peers"
-PIP = ("onnxruntime==1.32.0", "openvino", "pycocotools==2.0.8")
+PIP = ("onnxruntime==1.32.0", "onnx==1.17.0", "ml_dtypes==0.5.4", "openvino", "pycocotools==2.0.8")
 
 
 def fail(words, output):
