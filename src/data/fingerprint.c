@@ -4,6 +4,8 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "base/hash.h"
+
 // Grey as PIL's convert("L") has it.
 static float fingerprint_grey(const uint8_t *pixel) {
   return (float)((pixel[0] * 19595u + pixel[1] * 38470u + pixel[2] * 7471u + 0x8000u) >> 16);
@@ -21,12 +23,6 @@ static void fingerprint_add_row(float *fields, const uint8_t *pixels, int width,
   }
 }
 
-static uint64_t fingerprint_hash(uint64_t hash, const uint8_t *bytes, size_t count) {
-  for (size_t i = 0; i < count; i++)
-    hash = (hash ^ bytes[i]) * 0x100000001b3u;
-  return hash;
-}
-
 void fm_fingerprint_take(fm_fingerprint *out, const fm_image *image) {
   float fields[FM_FINGERPRINT_FIELDS] = {0};
   const float scale = (float)FM_FINGERPRINT_SIDE / (float)image->height;
@@ -40,10 +36,9 @@ void fm_fingerprint_take(fm_fingerprint *out, const fm_image *image) {
   }
   for (int i = 0; i < FM_FINGERPRINT_FIELDS; i++)
     out->grey[i] = (uint8_t)fminf(rintf(fields[i]), 255);
-  out->hash =
-      fingerprint_hash(0xcbf29ce484222325u, (const uint8_t *)&image->width, sizeof image->width);
-  out->hash = fingerprint_hash(out->hash, (const uint8_t *)&image->height, sizeof image->height);
-  out->hash = fingerprint_hash(out->hash, image->pixels, stride * (size_t)image->height);
+  out->hash = fm_hash(FM_HASH_START, &image->width, sizeof image->width);
+  out->hash = fm_hash(out->hash, &image->height, sizeof image->height);
+  out->hash = fm_hash(out->hash, image->pixels, stride * (size_t)image->height);
 }
 
 float fm_fingerprint_difference(const fm_fingerprint *a, const fm_fingerprint *b) {

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "base/hash.h"
 #include "nn/params_layout.h"
 
 enum { PARAM_ALIGN = 16 }; // floats: every parameter starts on a cache line
@@ -164,16 +165,10 @@ size_t fm_params_elements(const fm_params *params, int id) {
   return params->entries[id].count;
 }
 
-static uint64_t params_name_stream(const char *name) {
-  uint64_t hash = 0xcbf29ce484222325u; // FNV-1a
-  for (; *name; ++name)
-    hash = (hash ^ (uint8_t)*name) * 0x100000001b3u;
-  return hash;
-}
-
 static void params_fill(float *out, const param_entry *entry, uint64_t seed) {
   const fm_param_spec *spec = &entry->spec;
-  fm_random random = fm_random_make(seed, params_name_stream(spec->name), 0);
+  const uint64_t stream = fm_hash(FM_HASH_START, spec->name, strlen(spec->name));
+  fm_random random = fm_random_make(seed, stream, 0);
   double fan_in = 1, fan_out = 1;
   for (int i = 0; i < spec->rank; ++i) {
     if (i != 0)

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/file.h"
+#include "base/hash.h"
 #include "base/yaml_json.h"
 #include "data/augment/augment.h"
 #include "nn/library.h"
@@ -269,10 +270,7 @@ static bool config_is_free(const char *key) {
 }
 
 static uint64_t config_hash_text(uint64_t hash, const char *text) {
-  do {
-    hash = (hash ^ (unsigned char)*text) * 0x100000001b3u; // FNV-1a, the final 0 too
-  } while (*text++);
-  return hash;
+  return fm_hash(hash, text, strlen(text) + 1);
 }
 
 // A key that has its default counts for nothing, so that a run goes on under a later program with
@@ -280,7 +278,7 @@ static uint64_t config_hash_text(uint64_t hash, const char *text) {
 fm_status fm_config_hash(const fm_config *config, uint64_t *out) {
   fm_config *defaults = calloc(1, sizeof *defaults);
   FM_CHECK_ALLOC(defaults);
-  uint64_t hash = 0xcbf29ce484222325u;
+  uint64_t hash = FM_HASH_START;
   fm_status status = fm_options_defaults(fm_config_options(), defaults);
   for (const fm_option *row = fm_config_options(); status >= 0 && row->name; row++) {
     if (config_is_free(row->name))

@@ -9,26 +9,20 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "base/hash.h"
 #include "base/progress.h"
 #include "detect/weights.h"
 #include "train/feed.h"
 
-static uint64_t trainer_parts_hash(uint64_t hash, const void *data, size_t size) {
-  const unsigned char *bytes = data;
-  for (size_t i = 0; i < size; i++)
-    hash = (hash ^ bytes[i]) * 0x100000001b3u; // FNV-1a
-  return hash;
-}
-
 // The names, sizes and boxes it trains on.
 static uint64_t trainer_parts_data_hash(const fm_trainer_options *options) {
-  uint64_t hash = 0xcbf29ce484222325u;
+  uint64_t hash = FM_HASH_START;
   for (size_t i = 0; i < options->train_count; i++) {
     const fm_sample *sample = fm_dataset_sample(options->dataset, options->train[i]);
-    hash = trainer_parts_hash(hash, sample->name, strlen(sample->name) + 1);
+    hash = fm_hash(hash, sample->name, strlen(sample->name) + 1);
     for (size_t k = 0; k < sample->object_count; k++) {
-      hash = trainer_parts_hash(hash, &sample->objects[k].box, sizeof sample->objects[k].box);
-      hash = trainer_parts_hash(hash, &sample->objects[k].label, sizeof sample->objects[k].label);
+      hash = fm_hash(hash, &sample->objects[k].box, sizeof sample->objects[k].box);
+      hash = fm_hash(hash, &sample->objects[k].label, sizeof sample->objects[k].label);
     }
   }
   return hash;
