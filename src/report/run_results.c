@@ -150,6 +150,17 @@ static void results_ious(fm_page *page, const json_t *metrics) {
                                   .series_count = 1});
 }
 
+// Each row's values as parts of its sum; none in an empty row.
+static void results_normalise(double *values, size_t side) {
+  for (size_t i = 0; i < side; i++) {
+    double sum = 0;
+    for (size_t j = 0; j < side; j++)
+      sum += isfinite(values[i * side + j]) ? values[i * side + j] : 0;
+    for (size_t j = 0; j < side; j++)
+      values[i * side + j] = sum > 0 ? values[i * side + j] / sum : (double)NAN;
+  }
+}
+
 static void results_confusion(fm_page *page, const json_t *metrics) {
   const json_t *confusion = json_object_get(metrics, "confusion");
   const json_t *texts = json_object_get(confusion, "names");
@@ -171,19 +182,29 @@ static void results_confusion(fm_page *page, const json_t *metrics) {
   snprintf(note, sizeof note, "scores from %.2f, overlaps from %.2f",
            results_number(confusion, "score"), results_number(confusion, "iou"));
   if (values)
-    fm_page_chart(page, &(fm_chart){.kind = FM_CHART_MATRIX,
-                                    .name = "confusion",
-                                    .title = "Confusion matrix",
-                                    .note = note,
-                                    .x.label = "predicted",
-                                    .y.label = "true",
-                                    .matrix = {.values = values,
-                                               .rows = side,
-                                               .columns = side,
-                                               .row_names = names,
-                                               .column_names = names,
-                                               .numbers = true,
-                                               .label = "faces"}});
+    values[side * side - 1] = (double)NAN; // background taken for background is not counted
+  fm_chart chart = {.kind = FM_CHART_MATRIX,
+                    .name = "confusion",
+                    .title = "Confusion of classes",
+                    .note = note,
+                    .x.label = "prediction (background: missed faces)",
+                    .y.label = "truth (background: no face)",
+                    .matrix = {.values = values,
+                               .rows = side,
+                               .columns = side,
+                               .row_names = names,
+                               .column_names = names,
+                               .numbers = true,
+                               .label = "faces"}};
+  if (values) {
+    fm_page_chart(page, &chart);
+    results_normalise(values, side);
+    chart.name = "confusion_normalised";
+    chart.title = "Confusion of classes, parts of each row";
+    chart.decimals = 2;
+    chart.matrix.maximum = 1;
+    fm_page_chart(page, &chart);
+  }
   free(values);
 }
 

@@ -7,6 +7,7 @@ import csv
 import io
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -80,6 +81,10 @@ def holds(run, *texts):
     return page
 
 
+def charts_of(page):
+    return [json.loads(text) for text in re.findall(r'<script type="application/json">(.*?)</script>', page, re.S)]
+
+
 CURVES = ["map_iou", "precision_recall", "precision_recall_02_with_mask", "f1_confidence", "precision_confidence",
           "recall_confidence"]
 
@@ -87,8 +92,13 @@ CURVES = ["map_iou", "precision_recall", "precision_recall_02_with_mask", "f1_co
 def check_evaluation(run, page):
     """Every curve as a chart that can be asked for its numbers, and the notebook's figures apart from the COCO measure's."""
     metrics = json.loads((run / "evaluation" / "metrics.json").read_text())
-    names = ["confusion", "class_ap", *CURVES]
+    names = ["confusion", "confusion_normalised", "class_ap", *CURVES]
     check(all(page.count(f'"name":"{name}"') == 1 for name in names), "the evaluation's figures and curves as charts, once each")
+    counts = metrics["confusion"]["counts"]
+    parts = [None if not sum(row) else value / sum(row) for row in counts for value in row][:-1]
+    shown = next(chart for chart in charts_of(page) if chart["name"] == "confusion_normalised")["matrix"]["values"]
+    same = all((a is None) == (b is None) and (a is None or abs(a - b) < 1e-6) for a, b in zip(shown, parts))
+    check(same and len(shown) == len(parts) + 1 and shown[-1] is None, "the confusion's rows are parts of their sums")
     notebook = metrics["notebook"]
     check("As the notebook counts" in page and f"<dd>{notebook['mAP']:.4f}</dd>" in page and "not comparable" in page,
           "the notebook's measure, named as its own")
