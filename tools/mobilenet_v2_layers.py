@@ -1,6 +1,6 @@
 """The convolutions of MobileNetV2 (Sandler et al. 2018, table 2) by torchvision's names, for the tools that bring its
 weights from elsewhere."""
-import numpy as np
+from folded_norm import folded
 
 EPSILON = 1e-5
 # Expansion, channels, repeats of the stages.
@@ -23,13 +23,7 @@ def layers():
     yield ("18.0", "18.1"), (1280, width, 1, 1), False
 
 
-def folded(names, weight, bias):
-    """A convolution whose norm is folded in; the norm stays as one that only adds the bias."""
+def tensors_of(names, weight, bias):
+    """What the weights file has of one of these convolutions."""
     name, norm = ("backbone.body." + part for part in names)
-    return {
-        f"{name}.weight": weight,
-        f"{norm}.weight": np.ones_like(bias),
-        f"{norm}.bias": bias,
-        f"{norm}.running_mean": np.zeros_like(bias),
-        f"{norm}.running_var": np.full_like(bias, 1 - EPSILON),
-    }
+    return folded(name, norm, weight, bias, EPSILON)

@@ -15,7 +15,7 @@ thousandth of a layer's values lies beyond. The detector's own head is left out,
 import sys
 
 import numpy as np
-from mobilenet_v2_layers import folded, layers
+from mobilenet_v2_layers import layers, tensors_of
 from safetensors_file import write_safetensors
 
 PIXEL_SCALE = 127.5
@@ -44,7 +44,7 @@ def convert(convolutions):
         if weight.shape != shape:
             raise SystemExit(f"convolution {names[0]} has the shape {weight.shape} instead of {shape}")
         scale = PIXEL_SCALE if names[0] == "0.0" else 1
-        tensors |= folded(names, weight * np.float32(scale), bias)
+        tensors |= tensors_of(names, weight * np.float32(scale), bias)
     return tensors
 
 

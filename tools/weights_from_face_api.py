@@ -18,6 +18,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+from folded_norm import folded
 from safetensors_file import write_safetensors
 
 PAIRS, EPSILON = 13, 1e-3
@@ -44,19 +45,11 @@ def read_arrays(folder):
     return arrays
 
 
-def folded(arrays, index):
+def pointwise(arrays, index):
     """A convolution whose norm is folded in."""
-    name = f"Conv2d_{index}_pointwise"
+    name, layer = f"Conv2d_{index}_pointwise", f"conv_{index}.pointwise"
     weight = arrays[f"MobilenetV1/{name}/weights"].transpose(3, 2, 0, 1)
-    offset = arrays[f"MobilenetV1/{name}/convolution_bn_offset"]
-    layer = f"conv_{index}.pointwise"
-    return {
-        f"{layer}.weight": weight,
-        f"{layer}_norm.weight": np.ones_like(offset),
-        f"{layer}_norm.bias": offset,
-        f"{layer}_norm.running_mean": np.zeros_like(offset),
-        f"{layer}_norm.running_var": np.full_like(offset, 1 - EPSILON),
-    }
+    return folded(layer, f"{layer}_norm", weight, arrays[f"MobilenetV1/{name}/convolution_bn_offset"], EPSILON)
 
 
 def depthwise(arrays, index):
@@ -72,9 +65,9 @@ def depthwise(arrays, index):
 
 
 def convert(arrays, prefix="backbone.body."):
-    tensors = folded(arrays, 0)
+    tensors = pointwise(arrays, 0)
     for index in range(1, PAIRS + 1):
-        tensors |= depthwise(arrays, index) | folded(arrays, index)
+        tensors |= depthwise(arrays, index) | pointwise(arrays, index)
     return {prefix + name: tensor for name, tensor in tensors.items()}
 
 

@@ -17,7 +17,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
-from mobilenet_v2_layers import folded, layers
+from mobilenet_v2_layers import layers, tensors_of
 from safetensors_file import write_safetensors
 
 MODEL_AT = 184
@@ -108,7 +108,7 @@ def convert(model):
                 break
         else:
             raise SystemExit(f"the model has no convolution {names[0]} of shape {shape}")
-        tensors |= folded(names, model.values(weight).transpose(order), model.values(bias))
+        tensors |= tensors_of(names, model.values(weight).transpose(order), model.values(bias))
     return tensors
 
 
