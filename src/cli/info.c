@@ -28,15 +28,17 @@ static fm_status info_run(const fm_cli *cli) {
   info_processor(processor, sizeof processor);
   const double gib = (double)sysconf(_SC_PHYS_PAGES) * (double)sysconf(_SC_PAGE_SIZE) / 0x1p30;
   const char *precision = fm_nn_prefers_bf16() ? "bf16" : "fp32";
+  const char *ranged = fm_nn_has_vnni() ? "int8" : precision;
   if (!cli->json) {
     printf("facemask   %s\nprocessor  %s\nthreads    %d\nmemory     %.1f GiB\nengine     %s\n"
-           "precision  auto means %s here\n",
-           FACEMASK_VERSION, processor, cli->threads, gib, fm_nn_library(), precision);
+           "precision  auto means %s here, %s for detection with weights that have ranges\n",
+           FACEMASK_VERSION, processor, cli->threads, gib, fm_nn_library(), precision, ranged);
     return FM_OK;
   }
-  json_t *info = json_pack("{s:s, s:s, s:i, s:f, s:s, s:s}", "version", FACEMASK_VERSION,
-                           "processor", processor, "threads", cli->threads, "memory_gib", gib,
-                           "engine", fm_nn_library(), "auto_precision", precision);
+  json_t *info =
+      json_pack("{s:s, s:s, s:i, s:f, s:s, s:s, s:s}", "version", FACEMASK_VERSION, "processor",
+                processor, "threads", cli->threads, "memory_gib", gib, "engine", fm_nn_library(),
+                "auto_precision", precision, "auto_precision_with_ranges", ranged);
   FM_CHECK_ALLOC(info);
   json_dumpf(info, stdout, JSON_INDENT(1));
   putchar('\n');

@@ -7,7 +7,7 @@
 #include "predict/default_model.h"
 
 fm_status fm_cli_open_model(const fm_cli *cli, double score, double nms, fm_predictor **out) {
-  const char *weights[FM_CLI_VALUES_MAX], *assignments[FM_CLI_VALUES_MAX + 1];
+  const char *weights[FM_CLI_VALUES_MAX], *assignments[FM_CLI_VALUES_MAX + 2];
   fm_predictor_options options = {
       .weights = weights,
       .weights_count = fm_cli_values(cli, "--weights", weights, FM_CLI_VALUES_MAX),
@@ -19,11 +19,14 @@ fm_status fm_cli_open_model(const fm_cli *cli, double score, double nms, fm_pred
       .nms = (float)nms,
       .agnostic = fm_cli_value(cli, "--agnostic-nms") != NULL,
   };
-  FM_TRY(fm_cli_int(cli, "--views", 1, 1, FM_PREDICTOR_VIEWS_MAX, &options.views));
-  char precision[64];
+  char precision[64], views[256];
   if (fm_cli_value(cli, "--precision")) {
     snprintf(precision, sizeof precision, "train.precision=%s", fm_cli_value(cli, "--precision"));
     assignments[options.assignment_count++] = precision;
+  }
+  if (fm_cli_value(cli, "--views")) {
+    snprintf(views, sizeof views, "model.views=[%s]", fm_cli_value(cli, "--views"));
+    assignments[options.assignment_count++] = views;
   }
   char *model = NULL;
   if (options.weights_count == 0) {

@@ -3,6 +3,7 @@
 #include "detect/config.h"
 
 #include <limits.h>
+#include <math.h>
 #include <stddef.h>
 
 #define CONFIG_ARCHS                                           \
@@ -108,6 +109,9 @@ const fm_option fm_model_options[] = {
             "box heads in a row, each on the boxes of the one before (Cascade R-CNN)"),
     ROW_FLOAT("model.box_vote_thresh", box_vote_thresh, 0, 1, "0",
               "IoU from which boxes that NMS drops share in the corners of the one kept (0: none)"),
+    ROW_FLOATS("model.views", views, -4, 4, "[1]",
+               "detection looks at each picture at these sizes (factors of min_size and max_size; "
+               "-1 in a mirror) and fuses what it finds"),
     ROW_ENUM("loss.box", loss_box, "smooth_l1|giou", "smooth_l1",
              "loss of the boxes, of proposals and of detections"),
     ROW_ENUM("loss.class", loss_class, "cross_entropy|focal", "cross_entropy",
@@ -218,6 +222,22 @@ static fm_status config_check_anchors(const fm_model_config *config) {
   return FM_OK;
 }
 
+static fm_status config_check_views(const fm_model_config *config) {
+  const fm_float_list *views = &config->views;
+  if (views->count < 1 || views->count > FM_VIEWS_MAX)
+    return fm_fail(FM_ERR_ARGUMENT, "model.views: %d views; must be 1 to %d", views->count,
+                   FM_VIEWS_MAX);
+  for (int i = 0; i < views->count; i++) {
+    const double scale = fabs((double)views->values[i]);
+    if (scale * config->min_size < 1 || scale * config->max_size > FM_CONFIG_SIDE_MAX)
+      return fm_fail(FM_ERR_ARGUMENT,
+                     "model.views: %g times model.min_size %d and model.max_size %d is not in 1 to "
+                     "%d pixels",
+                     scale, config->min_size, config->max_size, FM_CONFIG_SIDE_MAX);
+  }
+  return FM_OK;
+}
+
 fm_status fm_model_config_check(const fm_model_config *config) {
   if (config->arch < 0 || config->arch >= FM_ARCH_COUNT)
     return fm_fail(FM_ERR_ARGUMENT, "model.arch: no architecture has number %d", config->arch);
@@ -242,6 +262,7 @@ fm_status fm_model_config_check(const fm_model_config *config) {
     return fm_fail(FM_ERR_ARGUMENT,
                    "model.box_bg_iou_thresh (%g) is greater than model.box_fg_iou_thresh (%g)",
                    (double)config->box_bg_iou_thresh, (double)config->box_fg_iou_thresh);
+  FM_TRY(config_check_views(config));
   FM_TRY(config_check_levels(config));
   return config_check_anchors(config);
 }

@@ -23,7 +23,7 @@ typedef enum fm_arch {
 typedef enum fm_box_loss { FM_BOX_LOSS_SMOOTH_L1, FM_BOX_LOSS_GIOU } fm_box_loss;
 typedef enum fm_class_loss { FM_CLASS_LOSS_CROSS_ENTROPY, FM_CLASS_LOSS_FOCAL } fm_class_loss;
 
-enum { FM_CASCADE_STAGES_MAX = 3, FM_CONFIG_SIDE_MAX = 8192 };
+enum { FM_CASCADE_STAGES_MAX = 3, FM_CONFIG_SIDE_MAX = 8192, FM_VIEWS_MAX = 8 };
 // With inclusive_boxes the detector itself works on edges; who trains it takes this from x1 and y1,
 // who shows its detections adds it.
 #define FM_INCLUSIVE_BEYOND 1.0f
@@ -54,8 +54,9 @@ typedef struct fm_model_config {
   float box_positive_fraction;
   int cascade_stages;
   float box_vote_thresh;
-  int loss_box;   // fm_box_loss,   key loss.box
-  int loss_class; // fm_class_loss, key loss.class
+  fm_float_list views; // factors of min_size and max_size; a negative one is seen in a mirror
+  int loss_box;        // fm_box_loss,   key loss.box
+  int loss_class;      // fm_class_loss, key loss.class
 } fm_model_config;
 
 typedef enum fm_config_norm { FM_CONFIG_NORM_FROZEN, FM_CONFIG_NORM_BATCH } fm_config_norm;

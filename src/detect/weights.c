@@ -91,6 +91,7 @@ fm_status fm_weights_info_read(fm_weights_info *out, const char *path) {
   FM_TRY(fm_safetensors_open(&file, path));
   const char *config = fm_safetensors_metadata(file, WEIGHTS_CONFIG);
   const char *classes = fm_safetensors_metadata(file, WEIGHTS_CLASSES);
+  out->has_ranges = fm_safetensors_metadata(file, FM_WEIGHTS_RANGES) != NULL;
   fm_status status = FM_OK;
   if (config)
     status = weights_read_config(out, config, path);

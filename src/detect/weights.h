@@ -17,7 +17,8 @@ typedef struct fm_weights_info {
   fm_model_config config;
   char **class_names; // without background; NULL for a foreign file
   int class_count;
-  char *ranges; // for int8, see weight_ranges.h; to write, not read; NULL: none
+  bool has_ranges; // when read
+  char *ranges;    // for int8, see weight_ranges.h; to write, not read; NULL: none
 } fm_weights_info;
 FM_MUST_USE fm_status fm_weights_info_read(fm_weights_info *out, const char *path);
 void fm_weights_info_release(fm_weights_info *info);

@@ -9,6 +9,7 @@
 
 #include "detect/weight_ranges.h"
 #include "detect/weights.h"
+#include "nn/library.h"
 #include "predict/fuse.h"
 #include "train/config.h"
 
@@ -24,13 +25,12 @@ typedef struct predictor_member {
   fm_detector *detector;
 } predictor_member;
 
-// How a picture is shown to the network. The second view differs the most from the first.
+// How a picture is shown to a member's network.
 typedef struct predictor_view {
+  int member;
   float scale;
   bool mirrored;
 } predictor_view;
-static const predictor_view predictor_views[FM_PREDICTOR_VIEWS_MAX] = {
-    {1, false}, {1.5f, true}, {1.5f, false}, {1, true}};
 
 struct fm_predictor {
   predictor_member members[FM_PREDICTOR_MEMBERS_MAX];
@@ -38,7 +38,8 @@ struct fm_predictor {
   fm_classes classes;
   bool names_known;
   bool agnostic;
-  float score; // of what is fused
+  float score;                                                   // of what is fused
+  predictor_view views[FM_PREDICTOR_MEMBERS_MAX * FM_VIEWS_MAX]; // member by member
   int view_count;
   pthread_mutex_t mutex; // guards `idle` and the making of contexts
   predictor_context *idle;
@@ -158,6 +159,23 @@ static fm_status predictor_set_classes(fm_predictor *self, const fm_predictor_op
   return FM_OK;
 }
 
+static void predictor_add_views(fm_predictor *self, const fm_float_list *scales) {
+  for (int i = 0; i < scales->count; ++i)
+    self->views[self->view_count++] = (predictor_view){.member = self->member_count,
+                                                       .scale = fabsf(scales->values[i]),
+                                                       .mirrored = scales->values[i] < 0};
+}
+
+// `auto` takes whole numbers where the file has their ranges and the processor has instructions for
+// them.
+static fm_status predictor_choose_precision(const fm_config *config, const fm_weights_info *info,
+                                            fm_dtype *out) {
+  FM_TRY(fm_config_precision(config, out));
+  if (config->train.precision == FM_PRECISION_AUTO && info->has_ranges && fm_nn_has_vnni())
+    *out = FM_S8;
+  return FM_OK;
+}
+
 static fm_status predictor_add_member(fm_predictor *self, const fm_predictor_options *options,
                                       const fm_weights_info *info, fm_config *config) {
   const char *path = options->weights[self->member_count];
@@ -167,11 +185,11 @@ static fm_status predictor_add_member(fm_predictor *self, const fm_predictor_opt
   FM_TRY(predictor_set_classes(self, options, info, count));
   FM_TRY(predictor_load_config(options, path, info, config));
   fm_dtype precision;
-  FM_TRY(fm_config_precision(config, &precision));
+  FM_TRY(predictor_choose_precision(config, info, &precision));
   predictor_member *member = &self->members[self->member_count];
   member->config = config->model;
   // A face that one view is sure of and another is not is settled when they are fused.
-  const bool fuses = options->weights_count * self->view_count > 1;
+  const bool fuses = options->weights_count > 1 || config->model.views.count > 1;
   if (options->score >= 0 && (!fuses || member->config.box_score_thresh > options->score))
     member->config.box_score_thresh = options->score;
   if (options->nms >= 0)
@@ -179,6 +197,7 @@ static fm_status predictor_add_member(fm_predictor *self, const fm_predictor_opt
   const fm_detector_options detector = {
       .config = &member->config, .class_count = count, .precision = precision, .blank = true};
   FM_TRY(fm_detector_new(&member->detector, &detector));
+  predictor_add_views(self, &member->config.views);
   ++self->member_count; // from here on fm_predictor_free frees the detector
   FM_TRY(predictor_load_weights(member->detector, path));
   return precision == FM_S8 ? fm_weight_ranges_load(member->detector, path) : FM_OK;
@@ -200,15 +219,11 @@ fm_status fm_predictor_open(fm_predictor **out, const fm_predictor_options *opti
   if (options->weights_count < 1 || options->weights_count > FM_PREDICTOR_MEMBERS_MAX)
     return fm_fail(FM_ERR_ARGUMENT, "%d weights files: must be 1 to %d", options->weights_count,
                    FM_PREDICTOR_MEMBERS_MAX);
-  if (options->views < 0 || options->views > FM_PREDICTOR_VIEWS_MAX)
-    return fm_fail(FM_ERR_ARGUMENT, "%d views: must be 1 to %d", options->views,
-                   FM_PREDICTOR_VIEWS_MAX);
   fm_predictor *self = calloc(1, sizeof *self);
   FM_CHECK_ALLOC(self);
   pthread_mutex_init(&self->mutex, NULL);
   self->agnostic = options->agnostic;
   self->score = options->score;
-  self->view_count = options->views > 1 ? options->views : 1;
   fm_status status = FM_OK;
   for (int i = 0; status >= 0 && i < options->weights_count; ++i)
     status = predictor_open_member(self, options);
@@ -221,7 +236,7 @@ fm_status fm_predictor_open(fm_predictor **out, const fm_predictor_options *opti
 }
 
 int fm_predictor_inputs(const fm_predictor *predictor) {
-  return predictor->member_count * predictor->view_count;
+  return predictor->view_count;
 }
 
 const fm_classes *fm_predictor_classes(const fm_predictor *predictor) {
@@ -263,37 +278,31 @@ static fm_status predictor_resize(const predictor_member *member, float scale,
   return fm_input_make(out, &config, image, NULL, NULL, 0);
 }
 
-// The views of one member. Two that differ in being mirrored share the resizing.
-static fm_status predictor_prepare_member(const predictor_member *member, int views,
-                                          const fm_image *image, fm_input *inputs) {
-  for (int i = 0; i < views; ++i) {
-    const predictor_view *view = &predictor_views[i];
-    int other = 0;
-    while (other < i && predictor_views[other].scale != view->scale)
-      ++other;
-    if (other < i) { // no two views are the same
-      FM_TRY(predictor_mirror(&inputs[other], &inputs[i]));
-      continue;
-    }
-    FM_TRY(predictor_resize(member, view->scale, image, &inputs[i]));
-    if (!view->mirrored)
-      continue;
-    fm_input plain = inputs[i];
-    const fm_status status = predictor_mirror(&plain, &inputs[i]);
-    fm_input_release(&plain);
-    FM_TRY(status);
+// The view `at` of a picture. Two of a member that differ in being mirrored share the resizing.
+static fm_status predictor_prepare_view(const fm_predictor *self, int at, const fm_image *image,
+                                        fm_input *inputs) {
+  const predictor_view *view = &self->views[at];
+  for (int i = 0; i < at; ++i) {
+    const predictor_view *other = &self->views[i];
+    if (other->member == view->member && other->scale == view->scale &&
+        other->mirrored != view->mirrored)
+      return predictor_mirror(&inputs[i], &inputs[at]);
   }
-  return FM_OK;
+  if (!view->mirrored)
+    return predictor_resize(&self->members[view->member], view->scale, image, &inputs[at]);
+  fm_input plain;
+  FM_TRY(predictor_resize(&self->members[view->member], view->scale, image, &plain));
+  const fm_status status = predictor_mirror(&plain, &inputs[at]);
+  fm_input_release(&plain);
+  return status;
 }
 
 fm_status fm_predictor_prepare(const fm_predictor *predictor, const fm_image *image,
                                fm_input *inputs) {
-  const int views = predictor->view_count;
-  memset(inputs, 0, (size_t)fm_predictor_inputs(predictor) * sizeof *inputs);
+  memset(inputs, 0, (size_t)predictor->view_count * sizeof *inputs);
   fm_status status = FM_OK;
-  for (int i = 0; status >= 0 && i < predictor->member_count; ++i)
-    status = predictor_prepare_member(&predictor->members[i], views, image,
-                                      inputs + (ptrdiff_t)i * views);
+  for (int i = 0; status >= 0 && i < predictor->view_count; ++i)
+    status = predictor_prepare_view(predictor, i, image, inputs);
   if (status < 0)
     fm_predictor_inputs_release(predictor, inputs);
   return status;
@@ -354,12 +363,12 @@ static void predictor_name_pixels(fm_detections *list) {
 }
 
 static fm_status predictor_run_input(const fm_predictor *self, const predictor_context *context,
-                                     int number, const fm_input *inputs, fm_detections *out) {
-  const int member = number / self->view_count;
-  FM_TRY(fm_detector_detect(context->detectors[member], &inputs[number], 1, out));
-  if (predictor_views[number % self->view_count].mirrored)
-    predictor_mirror_boxes(out, (float)inputs[number].source_width);
-  if (self->members[member].config.inclusive_boxes)
+                                     int at, const fm_input *inputs, fm_detections *out) {
+  const predictor_view *view = &self->views[at];
+  FM_TRY(fm_detector_detect(context->detectors[view->member], &inputs[at], 1, out));
+  if (view->mirrored)
+    predictor_mirror_boxes(out, (float)inputs[at].source_width);
+  if (self->members[view->member].config.inclusive_boxes)
     predictor_name_pixels(out);
   return FM_OK;
 }
@@ -369,7 +378,7 @@ static fm_status predictor_run(const fm_predictor *self, const predictor_context
   const int count = fm_predictor_inputs(self);
   if (count == 1)
     return predictor_run_input(self, context, 0, inputs, out);
-  fm_detections lists[FM_PREDICTOR_MEMBERS_MAX * FM_PREDICTOR_VIEWS_MAX] = {0};
+  fm_detections lists[FM_PREDICTOR_MEMBERS_MAX * FM_VIEWS_MAX] = {0};
   const fm_model_config *first = &self->members[0].config;
   const fm_fuse_options fuse = {.overlap = first->box_nms_thresh,
                                 .agnostic = self->agnostic,

@@ -1,6 +1,6 @@
 // One or several weights files as one detector that any number of threads may use at once. Several
-// files are an ensemble, and each may look at a picture in several views, mirrored or enlarged:
-// their detections are fused (predict/fuse.h).
+// files are an ensemble, and each may look at a picture in several views (model.views): their
+// detections are fused (predict/fuse.h).
 #ifndef FM_PREDICT_PREDICTOR_H
 #define FM_PREDICT_PREDICTOR_H
 
@@ -12,7 +12,7 @@
 #include "detect/detector.h"
 #include "image/image.h"
 
-enum { FM_PREDICTOR_MEMBERS_MAX = 64, FM_PREDICTOR_VIEWS_MAX = 4 };
+enum { FM_PREDICTOR_MEMBERS_MAX = 64 };
 
 typedef struct fm_predictor_options {
   const char *const *weights; // everything is lent for the call
@@ -23,7 +23,6 @@ typedef struct fm_predictor_options {
   const char *classes; // "a,b,c": names for weights that carry none; NULL: class_1, class_2 ...
   float score, nms;    // thresholds; a negative one is the configuration's
   bool agnostic;       // boxes of different classes suppress each other too
-  int views;           // 1 to FM_PREDICTOR_VIEWS_MAX of the picture are looked at; 0 means 1
 } fm_predictor_options;
 
 typedef struct fm_predictor fm_predictor;
@@ -32,7 +31,7 @@ typedef struct fm_predictor fm_predictor;
 // the model or the files know different classes.
 FM_MUST_USE fm_status fm_predictor_open(fm_predictor **out, const fm_predictor_options *options);
 void fm_predictor_free(fm_predictor *predictor);
-// Inputs a picture: a view a member.
+// Inputs a picture: the views of all members.
 int fm_predictor_inputs(const fm_predictor *predictor);
 const fm_classes *fm_predictor_classes(const fm_predictor *predictor); // lent
 // False when the weights did not say what their classes are called.

@@ -49,7 +49,8 @@ static const fm_option config_rows[] = {
     {"train.ema", FM_OPTION_FLOAT, TRAIN(ema), 0, 0.9999999, "0", NULL,
      "decay of the moving average of the weights; 0 for none"},
     {"train.precision", FM_OPTION_ENUM, TRAIN(precision), 0, 0, "auto", "auto|fp32|bf16|int8",
-     "numbers between the layers; auto takes bf16 where the processor has it"},
+     "numbers between the layers; auto takes bf16 where it is faster, and detection int8 where "
+     "the weights have ranges and the processor instructions for it"},
     {"train.seed", FM_OPTION_INT, TRAIN(seed), 0, 2147483647, "42", NULL,
      "seed of everything random"},
     {"train.shuffle", FM_OPTION_BOOL, TRAIN(shuffle), 0, 0, "true", NULL,

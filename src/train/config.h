@@ -81,7 +81,8 @@ FM_MUST_USE fm_status fm_config_hash(const fm_config *config, uint64_t *out);
 FM_MUST_USE fm_status fm_config_write(const fm_config *config, const char *path);
 // The model as training sees it: with train.min_size and train.max_size where they are given.
 void fm_config_training_model(const fm_config *config, fm_model_config *out);
-// What `auto` means on this processor is bf16 where that is faster, else fp32; FM_S8 is int8.
+// What `auto` means on this processor is bf16 where that is faster, else fp32; FM_S8 is int8, which
+// the predictor also takes for `auto` where the weights have ranges.
 FM_MUST_USE fm_status fm_config_precision(const fm_config *config, fm_dtype *out);
 // The same, for what trains: int8 is an error.
 FM_MUST_USE fm_status fm_config_training_precision(const fm_config *config, fm_dtype *out);

@@ -72,6 +72,11 @@ def check_detect(folder, pictures):
     detect(plain, "--out", out, "--format", "yolo")
     check(len((out / "labels/a.txt").read_text().splitlines()) == len(found[0]["detections"]), "YOLO has as many faces")
 
+    views = [boxes(detect(plain, "--json", "--score", 0.05, *words).stdout)
+             for words in (("--views", "0.75,-1.25"), ("--set", "model.views=[0.75,-1.25]"), ("--views", "1"))]
+    check(views[0] == views[1] != views[2] == boxes(json.dumps(low)), "--views is model.views, and one view the default")
+    check_fails(detect(plain, "--views", "1,0"), 2, "model.views", "a view of no size")
+
     (plain / "broken.png").write_bytes((plain / "a.png").read_bytes()[:500])
     done = detect(plain, plain / "gone.png", "--json")
     lines = done.stderr.decode().splitlines()
@@ -175,6 +180,10 @@ def check_int8(folder, data):
     wide, narrowed = (json.loads(run("detect", picture, "--weights", narrow, "--score", 0.1, "--precision", precision,
                                      "--json").stdout)[0]["detections"] for precision in ("fp32", "int8"))
     check(len(narrowed) > 0 and narrowed != wide, "detect finds faces in int8")
+    chosen = json.loads(run("info", "--json").stdout)["auto_precision_with_ranges"]
+    auto, named = (json.loads(run("detect", picture, "--weights", narrow, "--score", 0.1, "--json", "--precision", precision)
+                              .stdout)[0]["detections"] for precision in ("auto", chosen))
+    check(auto == named, f"auto takes {chosen} with ranges, as info says")
     done = run("evaluate", data, "--weights", narrow, "--precision", "int8", "--json")
     check(done.returncode == 0 and json.loads(done.stdout)["images"] == 12, "so does evaluate")
     done = run("train", data, "--precision", "int8", "--runs", folder / "runs", "--split", split)

@@ -7,6 +7,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <cmocka.h>
 
@@ -33,26 +34,27 @@ static fm_image picture(bool mirrored) {
   return image;
 }
 
-static fm_detections detect_with(const char *more, float scale, bool mirrored, int views,
-                                 float score) {
+// views: the value of model.views, `count` of them.
+static fm_detections detect_with(const char *more, float scale, bool mirrored, const char *views,
+                                 int count) {
   const char *weights = getenv("FACEMASK_TEST_WEIGHTS");
   assert_non_null(weights);
-  char sides[2][64];
-  snprintf(sides[0], sizeof *sides, "model.min_size=%d", (int)(SHORT * scale));
-  snprintf(sides[1], sizeof *sides, "model.max_size=%d", (int)(LONG * scale));
-  const char *const assignments[] = {sides[0], sides[1], "train.precision=fp32", more};
+  char words[3][64];
+  snprintf(words[0], sizeof *words, "model.min_size=%d", (int)(SHORT * scale));
+  snprintf(words[1], sizeof *words, "model.max_size=%d", (int)(LONG * scale));
+  snprintf(words[2], sizeof *words, "model.views=%s", views);
+  const char *const assignments[] = {words[0], words[1], words[2], "train.precision=fp32", more};
   const fm_predictor_options options = {.weights = &weights,
                                         .weights_count = 1,
                                         .assignments = assignments,
-                                        .assignment_count = 4,
-                                        .score = score,
-                                        .nms = 0.5f,
-                                        .views = views};
+                                        .assignment_count = 5,
+                                        .score = count > 1 ? SCORE : 0.05f,
+                                        .nms = 0.5f};
   fm_predictor *predictor;
   assert_int_equal(fm_predictor_open(&predictor, &options), FM_OK);
   fm_image image = picture(mirrored);
   fm_input inputs[VIEWS];
-  assert_int_equal(fm_predictor_inputs(predictor), views);
+  assert_int_equal(fm_predictor_inputs(predictor), count);
   assert_int_equal(fm_predictor_prepare(predictor, &image, inputs), FM_OK);
   fm_detections out;
   assert_int_equal(fm_predictor_detect(predictor, inputs, &out), FM_OK);
@@ -62,8 +64,8 @@ static fm_detections detect_with(const char *more, float scale, bool mirrored, i
   return out;
 }
 
-static fm_detections detect(float scale, bool mirrored, int views, float score) {
-  return detect_with("model.inclusive_boxes=false", scale, mirrored, views, score);
+static fm_detections detect(float scale, bool mirrored, const char *views, int count) {
+  return detect_with("model.inclusive_boxes=false", scale, mirrored, views, count);
 }
 
 static bool agree(const fm_detection *a, const fm_detection *b) {
@@ -75,18 +77,19 @@ static bool agree(const fm_detection *a, const fm_detection *b) {
 // Random weights leave many overlaps and scores nearly equal, so a few may fall the other way.
 static void views_are_fused_as_pictures_of_their_own(void **state) {
   (void)state;
-  static const float scales[VIEWS] = {1, 1.5f, 1.5f, 1};
+  static const float scales[VIEWS] = {0.75f, 1.5f, 1.5f, 1};
   static const bool mirrored[VIEWS] = {false, true, false, true};
+  static const char *const words[] = {"[0.75, -1.5]", "[0.75, -1.5, 1.5]", "[0.75, -1.5, 1.5, -1]"};
   fm_detections lists[VIEWS];
   for (int views = 2; views <= VIEWS; views++) {
     for (int i = 0; i < views; i++) {
-      lists[i] = detect(scales[i], mirrored[i], 1, 0.05f);
+      lists[i] = detect(scales[i], mirrored[i], "[1]", 1);
       for (size_t k = 0; mirrored[i] && k < lists[i].count; k++) {
         fm_box *box = &lists[i].items[k].box;
         *box = (fm_box){WIDTH - box->x2, box->y1, WIDTH - box->x1, box->y2};
       }
     }
-    fm_detections expected, found = detect(1, false, views, SCORE);
+    fm_detections expected, found = detect(1, false, words[views - 2], views);
     const fm_fuse_options fuse = {.overlap = 0.5f, .score = SCORE, .limit = 100};
     assert_int_equal(fm_fuse_detections(&fuse, lists, (size_t)views, &expected), FM_OK);
     size_t pairs = 0;
@@ -108,8 +111,8 @@ static void views_are_fused_as_pictures_of_their_own(void **state) {
 // The network sees the same; only what its edges are called differs.
 static void inclusive_boxes_start_a_pixel_beyond_the_edge(void **state) {
   (void)state;
-  fm_detections edges = detect(1, false, 1, SCORE);
-  fm_detections pixels = detect_with("model.inclusive_boxes=true", 1, false, 1, SCORE);
+  fm_detections edges = detect(1, false, "[1]", 1);
+  fm_detections pixels = detect_with("model.inclusive_boxes=true", 1, false, "[1]", 1);
   assert_true(edges.count > 5);
   assert_int_equal(pixels.count, edges.count);
   for (size_t i = 0; i < edges.count; i++) {
@@ -121,20 +124,25 @@ static void inclusive_boxes_start_a_pixel_beyond_the_edge(void **state) {
   fm_detections_release(&pixels);
 }
 
-static void too_many_views_are_refused(void **state) {
+static void views_that_make_no_picture_are_refused(void **state) {
   (void)state;
   const char *weights = getenv("FACEMASK_TEST_WEIGHTS");
-  const fm_predictor_options options = {
-      .weights = &weights, .weights_count = 1, .views = FM_PREDICTOR_VIEWS_MAX + 1};
-  fm_predictor *predictor;
-  assert_int_equal(fm_predictor_open(&predictor, &options), FM_ERR_ARGUMENT);
+  static const char *const wrong[] = {"model.views=[]", "model.views=[0]", "model.views=[-5]",
+                                      "model.views=[1,1,1,1,1,1,1,1,1]", "model.views=[0.001]"};
+  for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+    const fm_predictor_options options = {
+        .weights = &weights, .weights_count = 1, .assignments = &wrong[i], .assignment_count = 1};
+    fm_predictor *predictor;
+    assert_int_equal(fm_predictor_open(&predictor, &options), FM_ERR_ARGUMENT);
+    assert_non_null(strstr(fm_error_message(), "model.views"));
+  }
 }
 
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(views_are_fused_as_pictures_of_their_own),
       cmocka_unit_test(inclusive_boxes_start_a_pixel_beyond_the_edge),
-      cmocka_unit_test(too_many_views_are_refused),
+      cmocka_unit_test(views_that_make_no_picture_are_refused),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
