@@ -229,7 +229,8 @@ static fm_status config_check_views(const fm_model_config *config) {
                    FM_VIEWS_MAX);
   for (int i = 0; i < views->count; i++) {
     const double scale = fabs((double)views->values[i]);
-    if (scale * config->min_size < 1 || scale * config->max_size > FM_CONFIG_SIDE_MAX)
+    if (scale * config->min_size < 1 ||
+        (scale > 1 && scale * config->max_size > FM_CONFIG_SIDE_MAX))
       return fm_fail(FM_ERR_ARGUMENT,
                      "model.views: %g times model.min_size %d and model.max_size %d is not in 1 to "
                      "%d pixels",

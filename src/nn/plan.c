@@ -6,6 +6,7 @@
 
 #include "nn/params_layout.h"
 #include "nn/plan_private.h"
+#include "nn/primitive.h"
 
 static int plan_backward_time(const fm_plan *plan, int node) {
   return 2 * plan->graph->node_count - node;
@@ -116,6 +117,21 @@ static fm_status plan_prepare_node(fm_plan *plan, int n) {
   return FM_OK;
 }
 
+static fm_status plan_prepare_nodes(fm_plan *plan) {
+  // In training an op takes another algorithm when the code of one cannot be written, and has to
+  // know at once.
+  const bool together = plan->options.purpose != FM_TRAIN;
+  if (together)
+    fm_primitives_begin();
+  fm_status status = FM_OK;
+  for (int n = 0; status >= 0 && n < plan->graph->node_count; ++n)
+    status = plan_prepare_node(plan, n);
+  if (together && status >= 0)
+    return fm_primitives_build();
+  fm_primitives_abandon();
+  return status;
+}
+
 // Buffers of the forward pass; what backward reads lives until then.
 static fm_status plan_lay_forward(fm_plan *plan) {
   const fm_graph *graph = plan->graph;
@@ -215,8 +231,7 @@ static fm_status plan_compile(fm_plan *plan) {
   plan_mark_backward(plan);
   if (plan->options.purpose == FM_TRAIN)
     FM_TRY(fm_params_need_gradients(graph->params));
-  for (int n = 0; n < graph->node_count; ++n)
-    FM_TRY(plan_prepare_node(plan, n));
+  FM_TRY(plan_prepare_nodes(plan));
   FM_TRY(plan_lay_forward(plan));
   if (plan->options.purpose == FM_TRAIN)
     FM_TRY(plan_lay_backward(plan));

@@ -2,6 +2,7 @@
 #include "nn/primitive.h"
 
 #include <pthread.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "nn/primitive_profile.h"
@@ -126,14 +127,79 @@ fm_status fm_dnnl_attributes(dnnl_primitive_attr_t *out) {
   return FM_OK;
 }
 
+// What a thread has noted, in the order of noting.
+typedef struct primitive_list {
+  bool open;
+  fm_primitive **items;
+  size_t count, capacity;
+} primitive_list;
+static _Thread_local primitive_list primitive_pending;
+
+void fm_primitives_begin(void) {
+  primitive_pending.open = true;
+}
+
+void fm_primitives_abandon(void) {
+  free(primitive_pending.items);
+  primitive_pending = (primitive_list){0};
+}
+
+static bool primitive_note(fm_primitive *primitive) {
+  primitive_list *list = &primitive_pending;
+  if (!list->open)
+    return false;
+  if (list->count == list->capacity) {
+    const size_t capacity = list->capacity ? 2 * list->capacity : 128;
+    fm_primitive **items = realloc(list->items, capacity * sizeof *items);
+    if (!items)
+      return false; // it is built at once, then
+    list->items = items;
+    list->capacity = capacity;
+  }
+  list->items[list->count++] = primitive;
+  return true;
+}
+
+static void primitive_forget(const fm_primitive *primitive) {
+  primitive_list *list = &primitive_pending;
+  for (size_t i = list->count; i > 0; --i)
+    if (list->items[i - 1] == primitive)
+      list->items[i - 1] = NULL;
+}
+
+static fm_status primitive_build(fm_primitive *primitive) {
+  if (primitive->handle)
+    return FM_OK;
+  const dnnl_status_t made = dnnl_primitive_create(&primitive->handle, primitive->desc);
+  dnnl_primitive_desc_destroy(primitive->desc);
+  primitive->desc = NULL;
+  return fm_dnnl_check(made, "dnnl_primitive_create");
+}
+
+fm_status fm_primitives_build(void) {
+  fm_primitive **items = primitive_pending.items;
+  const size_t count = primitive_pending.count;
+#pragma omp parallel for schedule(dynamic)
+  for (size_t i = 0; i < count; ++i) {
+    // Its error stays with the thread that met it; the loop below finds that there was one.
+    const fm_status made = items[i] ? primitive_build(items[i]) : FM_OK;
+    (void)made;
+  }
+  fm_status status = FM_OK;
+  for (size_t i = 0; status == FM_OK && i < count; ++i)
+    if (items[i] && !items[i]->handle)
+      status = fm_dnnl_check(dnnl_unimplemented, "dnnl_primitive_create");
+  fm_primitives_abandon();
+  return status;
+}
+
 fm_status fm_primitive_init(fm_primitive *primitive, dnnl_primitive_desc_t pd) {
-  *primitive = (fm_primitive){0};
+  *primitive = (fm_primitive){.desc = pd};
   const dnnl_memory_desc_t scratchpad =
       *dnnl_primitive_desc_query_md(pd, dnnl_query_scratchpad_md, 0);
   primitive->scratchpad_bytes = dnnl_memory_desc_get_size(&scratchpad);
-  const dnnl_status_t made = dnnl_primitive_create(&primitive->handle, pd);
-  dnnl_primitive_desc_destroy(pd);
-  FM_TRY(fm_dnnl_check(made, "dnnl_primitive_create"));
+  if (!primitive_note(primitive))
+    FM_TRY(primitive_build(primitive));
   if (primitive->scratchpad_bytes)
     FM_TRY(fm_primitive_add(primitive, DNNL_ARG_SCRATCHPAD, &scratchpad));
   return FM_OK;
@@ -164,12 +230,14 @@ void fm_primitive_set(fm_primitive *primitive, int arg, void *data) {
 
 static fm_status primitive_execute(void *user) {
   fm_primitive *primitive = user;
+  FM_TRY(primitive_build(primitive));
   FM_DNNL(dnnl_primitive_execute(primitive->handle, fm_dnnl_stream(), primitive->arg_count,
                                  primitive->args));
   return FM_OK;
 }
 
 static fm_status primitive_run_profiled(fm_primitive *primitive) {
+  FM_TRY(primitive_build(primitive));
   char name[FM_PROFILE_NAME_BYTES];
   fm_work work;
   const bool product = fm_primitive_describe(primitive->handle, name, &work);
@@ -193,6 +261,10 @@ void fm_primitive_release(fm_primitive *primitive) {
     dnnl_memory_destroy(primitive->args[i].memory);
   if (primitive->handle)
     dnnl_primitive_destroy(primitive->handle);
+  if (primitive->desc) {
+    primitive_forget(primitive);
+    dnnl_primitive_desc_destroy(primitive->desc);
+  }
   *primitive = (fm_primitive){0};
 }
 
@@ -215,6 +287,8 @@ fm_status fm_primitive_rescale(fm_primitive *out, const dnnl_memory_desc_t *from
   dnnl_primitive_attr_destroy(attributes);
   FM_TRY(fm_dnnl_check(status, "dnnl_reorder_primitive_desc_create"));
   FM_TRY(fm_primitive_init(out, pd));
+  // Those of weights are shared with other threads, which may run them at any time.
+  FM_TRY(primitive_build(out));
   FM_TRY(fm_primitive_add(out, DNNL_ARG_FROM, from));
   return fm_primitive_add(out, DNNL_ARG_TO, to);
 }

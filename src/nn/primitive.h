@@ -12,7 +12,8 @@
 enum { FM_PRIMITIVE_ARGS_MAX = 8 };
 
 typedef struct fm_primitive {
-  dnnl_primitive_t handle;
+  dnnl_primitive_t handle;    // NULL until it is built
+  dnnl_primitive_desc_t desc; // what it will be built from
   dnnl_exec_arg_t args[FM_PRIMITIVE_ARGS_MAX];
   int arg_count;
   size_t scratchpad_bytes; // give memory for it as DNNL_ARG_SCRATCHPAD
@@ -37,6 +38,13 @@ dnnl_data_type_t fm_dnnl_type(fm_dtype dtype);
 
 // Attributes with a scratchpad that the caller gives.
 FM_MUST_USE fm_status fm_dnnl_attributes(dnnl_primitive_attr_t *out);
+
+// oneDNN writes the code of each primitive, which is most of a plan's cost. Between these two calls
+// of a thread fm_primitive_init only notes what is to be built; the second builds it on all cores.
+// One that runs before is built then. A primitive must stay where it is until the second call.
+void fm_primitives_begin(void);
+FM_MUST_USE fm_status fm_primitives_build(void);
+void fm_primitives_abandon(void); // instead of building, after an error
 
 // Takes over pd. Memory objects are added by fm_primitive_add, data pointers by fm_primitive_set.
 FM_MUST_USE fm_status fm_primitive_init(fm_primitive *primitive, dnnl_primitive_desc_t pd);
