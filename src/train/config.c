@@ -261,8 +261,8 @@ const char *fm_config_precision_name(fm_dtype precision) {
 // The keys that change how a run is carried out or how long, but no step of it.
 static bool config_is_free(const char *key) {
   static const char *const keys[] = {
-      "train.epochs",   "train.validate_every", "train.checkpoint_steps", "train.loader_threads",
-      "train.cache_mb", "log.every_steps",      "log.tensorboard"};
+      "model.views",          "train.epochs",   "train.validate_every", "train.checkpoint_steps",
+      "train.loader_threads", "train.cache_mb", "log.every_steps",      "log.tensorboard"};
   for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
     if (strcmp(key, keys[i]) == 0)
       return true;

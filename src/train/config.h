@@ -76,7 +76,7 @@ FM_MUST_USE fm_status fm_config_apply(fm_config *config, const char *file,
 // differs otherwise.
 FM_MUST_USE fm_status fm_config_compare(const fm_config *stored, const fm_config *wanted);
 // A fingerprint of every key that decides a step's result (so not of train.epochs,
-// train.validate_every, the loader's or the log's keys).
+// train.validate_every, model.views, the loader's or the log's keys).
 FM_MUST_USE fm_status fm_config_hash(const fm_config *config, uint64_t *out);
 FM_MUST_USE fm_status fm_config_write(const fm_config *config, const char *path);
 // The model as training sees it: with train.min_size and train.max_size where they are given.
