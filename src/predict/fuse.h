@@ -14,11 +14,15 @@ typedef struct fm_fuse_options {
   bool agnostic; // groups may hold boxes of several classes; the strongest says which
   float score;   // groups below are left out
   size_t limit;  // detections kept
+  // Of each list: the size its network sees of what is a pixel wide and high here, as a part of the
+  // size it sees best. NULL: all lists count alike.
+  const float *sizes;
 } fm_fuse_options;
 
 // From the strongest box down, boxes gather into groups. A group becomes one detection: of each
-// list its best box takes part, corners are their mean weighted by score, the score is their sum
-// divided by the number of lists, so that what few lists see counts less. `out` is new, by falling
+// list its best box takes part, the score is the mean over all lists, so that what few lists see
+// counts less, and corners are the mean weighted by score. With `sizes` a list counts the more in
+// both means, the nearer the face is to the size its network sees best. `out` is new, by falling
 // score; between equals the earlier list, then the earlier box comes first.
 FM_MUST_USE fm_status fm_fuse_detections(const fm_fuse_options *options, const fm_detections *lists,
                                          size_t count, fm_detections *out);

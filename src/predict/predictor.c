@@ -22,6 +22,7 @@ typedef struct predictor_context {
 // A weights file. The detector holds the parameters and never runs itself.
 typedef struct predictor_member {
   fm_model_config config;
+  double best_size; // of a face, in pixels of what the network reads
   fm_detector *detector;
 } predictor_member;
 
@@ -159,6 +160,17 @@ static fm_status predictor_set_classes(fm_predictor *self, const fm_predictor_op
   return FM_OK;
 }
 
+// In pixels of what the network reads: the middle of its anchors, which are spread over the sizes
+// it was made for.
+static double predictor_best_size(const fm_model_config *config) {
+  double sum = 0;
+  int count = 0;
+  for (int row = 0; row < config->rpn_anchor_sizes.count; ++row)
+    for (int i = 0; i < config->rpn_anchor_sizes.rows[row].count; ++i, ++count)
+      sum += log((double)config->rpn_anchor_sizes.rows[row].values[i]);
+  return exp(sum / count);
+}
+
 static void predictor_add_views(fm_predictor *self, const fm_float_list *scales) {
   for (int i = 0; i < scales->count; ++i)
     self->views[self->view_count++] = (predictor_view){.member = self->member_count,
@@ -188,6 +200,7 @@ static fm_status predictor_add_member(fm_predictor *self, const fm_predictor_opt
   FM_TRY(predictor_choose_precision(config, info, &precision));
   predictor_member *member = &self->members[self->member_count];
   member->config = config->model;
+  member->best_size = predictor_best_size(&member->config);
   // A face that one view is sure of and another is not is settled when they are fused.
   const bool fuses = options->weights_count > 1 || config->model.views.count > 1;
   if (options->score >= 0 && (!fuses || member->config.box_score_thresh > options->score))
@@ -379,11 +392,17 @@ static fm_status predictor_run(const fm_predictor *self, const predictor_context
   if (count == 1)
     return predictor_run_input(self, context, 0, inputs, out);
   fm_detections lists[FM_PREDICTOR_MEMBERS_MAX * FM_VIEWS_MAX] = {0};
+  float sizes[FM_PREDICTOR_MEMBERS_MAX * FM_VIEWS_MAX];
+  for (int i = 0; i < count; ++i) {
+    const double pixels = (double)inputs[i].width / inputs[i].source_width;
+    sizes[i] = (float)(pixels / self->members[self->views[i].member].best_size);
+  }
   const fm_model_config *first = &self->members[0].config;
   const fm_fuse_options fuse = {.overlap = first->box_nms_thresh,
                                 .agnostic = self->agnostic,
                                 .score = self->score,
-                                .limit = (size_t)first->box_detections_per_img};
+                                .limit = (size_t)first->box_detections_per_img,
+                                .sizes = sizes};
   fm_status status = FM_OK;
   int done = 0;
   for (; status >= 0 && done < count; ++done)

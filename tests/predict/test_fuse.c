@@ -48,6 +48,26 @@ static void boxes_that_overlap_become_their_mean(void **state) {
   fm_detections_release(&out);
 }
 
+// Sizes of 1 and e times the best: their weights are as 1 to exp(-1).
+static void a_list_counts_by_the_size_it_sees_a_face_in(void **state) {
+  (void)state;
+  fm_detection a[] = {face(0, 1, 0.9f)}, b[] = {face(2, 1, 0.6f), face(200, 1, 0.5f)};
+  const fm_detections lists[] = {{a, 1}, {b, 2}};
+  const float sizes[] = {1.0f / 40, (float)(exp(1) / 40)};
+  fm_detections out = fuse(lists, 2, (fm_fuse_options){.limit = 100, .sizes = sizes});
+  const double first = 1 / (1 + exp(-1)), second = 1 - first;
+  assert_int_equal(out.count, 2);
+  assert_close(out.items[0].score, first * 0.9 + second * 0.6);
+  assert_close(out.items[0].box.x1, 2 * second * 0.6 / (first * 0.9 + second * 0.6));
+  assert_close(out.items[1].score, second * 0.5);
+  fm_detections_release(&out);
+  // However far all are from the best, the nearest one counts.
+  const float far[] = {1e9f, 1e12f};
+  out = fuse(lists, 2, (fm_fuse_options){.limit = 100, .sizes = far});
+  assert_close(out.items[0].score, 0.9);
+  fm_detections_release(&out);
+}
+
 static void a_list_takes_part_with_its_best_box(void **state) {
   (void)state;
   fm_detection a[] = {face(0, 1, 0.8f)}, b[] = {face(4, 1, 0.6f), face(-4, 1, 0.5f)};
@@ -97,6 +117,7 @@ static void nothing_found_is_nothing(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(boxes_that_overlap_become_their_mean),
+      cmocka_unit_test(a_list_counts_by_the_size_it_sees_a_face_in),
       cmocka_unit_test(a_list_takes_part_with_its_best_box),
       cmocka_unit_test(only_the_strongest_and_the_sure_are_kept),
       cmocka_unit_test(groups_are_ordered_by_what_becomes_of_them),

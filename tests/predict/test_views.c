@@ -34,9 +34,9 @@ static fm_image picture(bool mirrored) {
   return image;
 }
 
-// views: the value of model.views, `count` of them.
+// views: the value of model.views, `count` of them. width: of what the first view's network reads.
 static fm_detections detect_with(const char *more, float scale, bool mirrored, const char *views,
-                                 int count) {
+                                 int count, int *width) {
   const char *weights = getenv("FACEMASK_TEST_WEIGHTS");
   assert_non_null(weights);
   char words[3][64];
@@ -56,6 +56,7 @@ static fm_detections detect_with(const char *more, float scale, bool mirrored, c
   fm_input inputs[VIEWS];
   assert_int_equal(fm_predictor_inputs(predictor), count);
   assert_int_equal(fm_predictor_prepare(predictor, &image, inputs), FM_OK);
+  *width = inputs[0].width;
   fm_detections out;
   assert_int_equal(fm_predictor_detect(predictor, inputs, &out), FM_OK);
   fm_predictor_inputs_release(predictor, inputs);
@@ -64,8 +65,8 @@ static fm_detections detect_with(const char *more, float scale, bool mirrored, c
   return out;
 }
 
-static fm_detections detect(float scale, bool mirrored, const char *views, int count) {
-  return detect_with("model.inclusive_boxes=false", scale, mirrored, views, count);
+static fm_detections detect(float scale, bool mirrored, const char *views, int count, int *width) {
+  return detect_with("model.inclusive_boxes=false", scale, mirrored, views, count, width);
 }
 
 static bool agree(const fm_detection *a, const fm_detection *b) {
@@ -81,16 +82,21 @@ static void views_are_fused_as_pictures_of_their_own(void **state) {
   static const bool mirrored[VIEWS] = {false, true, false, true};
   static const char *const words[] = {"[0.75, -1.5]", "[0.75, -1.5, 1.5]", "[0.75, -1.5, 1.5, -1]"};
   fm_detections lists[VIEWS];
+  float sizes[VIEWS];
   for (int views = 2; views <= VIEWS; views++) {
     for (int i = 0; i < views; i++) {
-      lists[i] = detect(scales[i], mirrored[i], "[1]", 1);
+      int width;
+      lists[i] = detect(scales[i], mirrored[i], "[1]", 1, &width);
+      // The middle of the anchors from 32 to 512 is 128.
+      sizes[i] = (float)width / WIDTH / 128;
       for (size_t k = 0; mirrored[i] && k < lists[i].count; k++) {
         fm_box *box = &lists[i].items[k].box;
         *box = (fm_box){WIDTH - box->x2, box->y1, WIDTH - box->x1, box->y2};
       }
     }
-    fm_detections expected, found = detect(1, false, words[views - 2], views);
-    const fm_fuse_options fuse = {.overlap = 0.5f, .score = SCORE, .limit = 100};
+    int width;
+    fm_detections expected, found = detect(1, false, words[views - 2], views, &width);
+    const fm_fuse_options fuse = {.overlap = 0.5f, .score = SCORE, .limit = 100, .sizes = sizes};
     assert_int_equal(fm_fuse_detections(&fuse, lists, (size_t)views, &expected), FM_OK);
     size_t pairs = 0;
     for (size_t i = 0; i < found.count; i++)
@@ -111,8 +117,9 @@ static void views_are_fused_as_pictures_of_their_own(void **state) {
 // The network sees the same; only what its edges are called differs.
 static void inclusive_boxes_start_a_pixel_beyond_the_edge(void **state) {
   (void)state;
-  fm_detections edges = detect(1, false, "[1]", 1);
-  fm_detections pixels = detect_with("model.inclusive_boxes=true", 1, false, "[1]", 1);
+  int width;
+  fm_detections edges = detect(1, false, "[1]", 1, &width);
+  fm_detections pixels = detect_with("model.inclusive_boxes=true", 1, false, "[1]", 1, &width);
   assert_true(edges.count > 5);
   assert_int_equal(pixels.count, edges.count);
   for (size_t i = 0; i < edges.count; i++) {
