@@ -9,7 +9,7 @@
 #include "detect/box.h"
 
 // Of the logarithm of a face's size around the best one. Chosen on the five folds, and flat there
-// between 0.3 and 0.8 (docs/accuracy.md).
+// between 0.33 and 0.8 (docs/accuracy.md).
 #define FUSE_VARIANCE 0.5
 
 // A box among those of all lists.
