@@ -33,7 +33,8 @@ typedef struct facemask_picture {
 } facemask_picture;
 
 typedef enum facemask_precision {
-  FACEMASK_AUTO, // the faster of fp32 and bf16 on this processor
+  FACEMASK_AUTO, // int8 where the weights and the processor have what it needs, else the faster of
+                 // fp32 and bf16
   FACEMASK_FP32,
   FACEMASK_BF16,
   FACEMASK_INT8, // for weights that `facemask export --calibrate` wrote
