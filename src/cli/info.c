@@ -7,6 +7,7 @@
 
 #include "cli/verb.h"
 #include "nn/library.h"
+#include "train/config.h"
 
 static void info_processor(char *out, size_t size) {
   snprintf(out, size, "unknown");
@@ -27,8 +28,12 @@ static fm_status info_run(const fm_cli *cli) {
   char processor[256];
   info_processor(processor, sizeof processor);
   const double gib = (double)sysconf(_SC_PHYS_PAGES) * (double)sysconf(_SC_PAGE_SIZE) / 0x1p30;
-  const char *precision = fm_nn_prefers_bf16() ? "bf16" : "fp32";
-  const char *ranged = fm_nn_has_vnni() ? "int8" : precision;
+  const fm_config automatic = {.train.precision = FM_PRECISION_AUTO};
+  fm_dtype plain, with_ranges;
+  FM_TRY(fm_config_detection_precision(&automatic, false, &plain));
+  FM_TRY(fm_config_detection_precision(&automatic, true, &with_ranges));
+  const char *precision = fm_config_precision_name(plain);
+  const char *ranged = fm_config_precision_name(with_ranges);
   if (!cli->json) {
     printf("facemask   %s\nprocessor  %s\nthreads    %d\nmemory     %.1f GiB\nengine     %s\n"
            "precision  auto means %s here, %s for detection with weights that have ranges\n",

@@ -168,8 +168,6 @@ static void primitive_forget(const fm_primitive *primitive) {
 }
 
 static fm_status primitive_build(fm_primitive *primitive) {
-  if (primitive->handle)
-    return FM_OK;
   const dnnl_status_t made = dnnl_primitive_create(&primitive->handle, primitive->desc);
   dnnl_primitive_desc_destroy(primitive->desc);
   primitive->desc = NULL;
@@ -179,30 +177,31 @@ static fm_status primitive_build(fm_primitive *primitive) {
 fm_status fm_primitives_build(void) {
   fm_primitive **items = primitive_pending.items;
   const size_t count = primitive_pending.count;
-#pragma omp parallel for schedule(dynamic)
+  int worst = FM_OK; // errors are below
+#pragma omp parallel for schedule(dynamic) reduction(min : worst)
   for (size_t i = 0; i < count; ++i) {
-    // Its error stays with the thread that met it; the loop below finds that there was one.
-    const fm_status made = items[i] ? primitive_build(items[i]) : FM_OK;
-    (void)made;
+    const int made = items[i] ? primitive_build(items[i]) : FM_OK;
+    worst = made < worst ? made : worst;
   }
-  fm_status status = FM_OK;
-  for (size_t i = 0; status == FM_OK && i < count; ++i)
-    if (items[i] && !items[i]->handle)
-      status = fm_dnnl_check(dnnl_unimplemented, "dnnl_primitive_create");
   fm_primitives_abandon();
-  return status;
+  // The message stayed with the thread that met the error.
+  return worst < 0 ? fm_fail((fm_status)worst, "dnnl_primitive_create failed") : FM_OK;
 }
 
-fm_status fm_primitive_init(fm_primitive *primitive, dnnl_primitive_desc_t pd) {
+// Everything but the building.
+static fm_status primitive_take(fm_primitive *primitive, dnnl_primitive_desc_t pd) {
   *primitive = (fm_primitive){.desc = pd};
   const dnnl_memory_desc_t scratchpad =
       *dnnl_primitive_desc_query_md(pd, dnnl_query_scratchpad_md, 0);
   primitive->scratchpad_bytes = dnnl_memory_desc_get_size(&scratchpad);
-  if (!primitive_note(primitive))
-    FM_TRY(primitive_build(primitive));
   if (primitive->scratchpad_bytes)
     FM_TRY(fm_primitive_add(primitive, DNNL_ARG_SCRATCHPAD, &scratchpad));
   return FM_OK;
+}
+
+fm_status fm_primitive_init(fm_primitive *primitive, dnnl_primitive_desc_t pd) {
+  FM_TRY(primitive_take(primitive, pd));
+  return primitive_note(primitive) ? FM_OK : primitive_build(primitive);
 }
 
 fm_status fm_primitive_add(fm_primitive *primitive, int arg, const dnnl_memory_desc_t *desc) {
@@ -230,14 +229,12 @@ void fm_primitive_set(fm_primitive *primitive, int arg, void *data) {
 
 static fm_status primitive_execute(void *user) {
   fm_primitive *primitive = user;
-  FM_TRY(primitive_build(primitive));
   FM_DNNL(dnnl_primitive_execute(primitive->handle, fm_dnnl_stream(), primitive->arg_count,
                                  primitive->args));
   return FM_OK;
 }
 
 static fm_status primitive_run_profiled(fm_primitive *primitive) {
-  FM_TRY(primitive_build(primitive));
   char name[FM_PROFILE_NAME_BYTES];
   fm_work work;
   const bool product = fm_primitive_describe(primitive->handle, name, &work);
@@ -286,8 +283,8 @@ fm_status fm_primitive_rescale(fm_primitive *out, const dnnl_memory_desc_t *from
                                                 attributes);
   dnnl_primitive_attr_destroy(attributes);
   FM_TRY(fm_dnnl_check(status, "dnnl_reorder_primitive_desc_create"));
-  FM_TRY(fm_primitive_init(out, pd));
-  // Those of weights are shared with other threads, which may run them at any time.
+  // Not noted but built: those of weights run while a plan is prepared, and on other threads too.
+  FM_TRY(primitive_take(out, pd));
   FM_TRY(primitive_build(out));
   FM_TRY(fm_primitive_add(out, DNNL_ARG_FROM, from));
   return fm_primitive_add(out, DNNL_ARG_TO, to);

@@ -41,7 +41,7 @@ FM_MUST_USE fm_status fm_dnnl_attributes(dnnl_primitive_attr_t *out);
 
 // oneDNN writes the code of each primitive, which is most of a plan's cost. Between these two calls
 // of a thread fm_primitive_init only notes what is to be built; the second builds it on all cores.
-// One that runs before is built then. A primitive must stay where it is until the second call.
+// A primitive must stay where it is until then, and not run. Reorders are built at once.
 void fm_primitives_begin(void);
 FM_MUST_USE fm_status fm_primitives_build(void);
 void fm_primitives_abandon(void); // instead of building, after an error

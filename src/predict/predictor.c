@@ -9,7 +9,6 @@
 
 #include "detect/weight_ranges.h"
 #include "detect/weights.h"
-#include "nn/library.h"
 #include "predict/fuse.h"
 #include "train/config.h"
 
@@ -178,16 +177,6 @@ static void predictor_add_views(fm_predictor *self, const fm_float_list *scales)
                                                        .mirrored = scales->values[i] < 0};
 }
 
-// `auto` takes whole numbers where the file has their ranges and the processor has instructions for
-// them.
-static fm_status predictor_choose_precision(const fm_config *config, const fm_weights_info *info,
-                                            fm_dtype *out) {
-  FM_TRY(fm_config_precision(config, out));
-  if (config->train.precision == FM_PRECISION_AUTO && info->has_ranges && fm_nn_has_vnni())
-    *out = FM_S8;
-  return FM_OK;
-}
-
 static fm_status predictor_add_member(fm_predictor *self, const fm_predictor_options *options,
                                       const fm_weights_info *info, fm_config *config) {
   const char *path = options->weights[self->member_count];
@@ -197,7 +186,7 @@ static fm_status predictor_add_member(fm_predictor *self, const fm_predictor_opt
   FM_TRY(predictor_set_classes(self, options, info, count));
   FM_TRY(predictor_load_config(options, path, info, config));
   fm_dtype precision;
-  FM_TRY(predictor_choose_precision(config, info, &precision));
+  FM_TRY(fm_config_detection_precision(config, info->has_ranges, &precision));
   predictor_member *member = &self->members[self->member_count];
   member->config = config->model;
   member->best_size = predictor_best_size(&member->config);

@@ -81,9 +81,12 @@ FM_MUST_USE fm_status fm_config_hash(const fm_config *config, uint64_t *out);
 FM_MUST_USE fm_status fm_config_write(const fm_config *config, const char *path);
 // The model as training sees it: with train.min_size and train.max_size where they are given.
 void fm_config_training_model(const fm_config *config, fm_model_config *out);
-// What `auto` means on this processor is bf16 where that is faster, else fp32; FM_S8 is int8, which
-// the predictor also takes for `auto` where the weights have ranges.
+// What `auto` means on this processor is bf16 where that is faster, else fp32; FM_S8 is int8.
 FM_MUST_USE fm_status fm_config_precision(const fm_config *config, fm_dtype *out);
+// The same, for what detects: `auto` is int8 where the weights have ranges and the processor has
+// instructions for whole numbers.
+FM_MUST_USE fm_status fm_config_detection_precision(const fm_config *config, bool has_ranges,
+                                                    fm_dtype *out);
 // The same, for what trains: int8 is an error.
 FM_MUST_USE fm_status fm_config_training_precision(const fm_config *config, fm_dtype *out);
 const char *fm_config_precision_name(fm_dtype precision); // "fp32", "bf16", "int8"
