@@ -38,6 +38,7 @@ static fm_status bench_make_detector(bench_job *job, bool training) {
                              .class_count = fm_dataset_class_count(job->data.dataset),
                              .precision = precision,
                              .training = training,
+                             .together = options->config->train.together,
                              .seed = (uint64_t)options->config->train.seed}));
   if (!options->weights)
     return FM_OK;
@@ -54,10 +55,6 @@ static fm_status bench_train_step(bench_job *job) {
   FM_TRY_SECTION("waiting for the loader", fm_bench_data_next(&job->data, &batch));
   job->waiting = fm_clock() - begun;
   fm_params *params = fm_detector_params(job->detector);
-  fm_section section;
-  fm_section_begin(&section);
-  fm_params_zero_gradients(params);
-  fm_section_end_named(&section, "zeroing of gradients");
   fm_losses losses;
   FM_TRY(fm_detector_train(job->detector, batch.inputs, batch.count, &job->random, &losses));
   // So small a rate that the losses stay what they are.

@@ -1,15 +1,10 @@
 // The order of things in one run of the network; what happens in each is elsewhere.
-#include "detect/detector.h"
+#include "detect/detector_private.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#include "detect/anchor.h"
-#include "detect/model/model.h"
-#include "detect/roi_heads.h"
-#include "detect/rpn.h"
 #include "nn/chunk.h"
-#include "nn/plan.h"
 #include "nn/profile.h"
 
 enum {
@@ -17,28 +12,6 @@ enum {
   DETECTOR_HEAD_PLANS = 32,
   DETECTOR_STRIDE = 32, // torchvision's size_divisible
   DETECTOR_ROWS_STEP = 16,
-};
-
-struct fm_detector {
-  fm_model_config config;
-  int class_count; // without background
-  fm_dtype precision;
-  bool training;
-  bool owns; // params and model; a shared detector lends its origin's
-  fm_params *params;
-  fm_model model;
-  fm_ranges *trunk_ranges, *head_ranges[FM_CASCADE_STAGES_MAX]; // lent like the model
-  bool observes;                                                // measuring ranges just now
-  fm_roi_thresholds thresholds;
-  // The head reads the trunk's outputs in place, so they cannot share memory.
-  fm_workspace *trunk_memory, *head_memory;
-  fm_plan_cache *trunk_plans, *head_plans[FM_CASCADE_STAGES_MAX];
-  fm_anchors anchors;
-  fm_rpn rpn;
-  fm_proposals proposals;
-  fm_roi_heads heads;
-  fm_roi_batch batch;
-  fm_scratch pixels, rois, gradients, pyramid;
 };
 
 // --- life
@@ -71,6 +44,8 @@ fm_status fm_detector_new(fm_detector **out, const fm_detector_options *options)
   self->class_count = options->class_count;
   self->precision = options->precision;
   self->training = options->training;
+  // Batch statistics are the whole batch's.
+  self->together = options->config->norm == FM_CONFIG_NORM_BATCH ? 0 : options->together;
   self->owns = true;
   fm_detector_set_thresholds(self, self->config.box_score_thresh, self->config.box_nms_thresh,
                              false);
@@ -149,8 +124,7 @@ void fm_detector_set_thresholds(fm_detector *detector, float score, float nms, b
 
 // --- the trunk
 
-// torchvision's batch_images: the largest sides, rounded up to what the pyramid divides.
-static fm_shape detector_batch_shape(const fm_input *inputs, size_t count) {
+fm_shape fm_detector_batch_shape(const fm_input *inputs, size_t count) {
   int width = 1, height = 1;
   for (size_t i = 0; i < count; i++) {
     width = inputs[i].width > width ? inputs[i].width : width;
@@ -206,11 +180,8 @@ static fm_status detector_make_anchors(fm_detector *self, const fm_plan *trunk, 
                          &self->config.rpn_anchor_aspect_ratios, &grid);
 }
 
-// Runs the trunk on the pictures; `view` shows its proposals' outputs.
-static fm_status detector_run_trunk(fm_detector *self, const fm_input *inputs, size_t count,
-                                    fm_purpose purpose, fm_plan **trunk,
-                                    fm_rpn_outputs_view *view) {
-  fm_shape shape = detector_batch_shape(inputs, count);
+fm_status fm_detector_run_trunk(fm_detector *self, const fm_input *inputs, fm_shape shape,
+                                fm_purpose purpose, fm_plan **trunk, fm_rpn_outputs_view *view) {
   fm_tensor picture = {.dtype = FM_F32, .shape = shape, .block = 1};
   const fm_plan_options options = {.purpose = purpose,
                                    .precision = self->observes ? FM_F32 : self->precision,
@@ -225,7 +196,8 @@ static fm_status detector_run_trunk(fm_detector *self, const fm_input *inputs, s
   fm_plan_bind(*trunk, 0, pixels, NULL);
   FM_TRY(fm_plan_forward(*trunk));
   FM_TRY_SECTION("anchors", detector_make_anchors(self, *trunk, shape));
-  *view = (fm_rpn_outputs_view){.anchors = &self->anchors, .pictures = count, .inputs = inputs};
+  *view = (fm_rpn_outputs_view){
+      .anchors = &self->anchors, .pictures = (size_t)shape.n, .inputs = inputs};
   for (int level = 0; level < self->model.rpn_level_count; level++) {
     view->levels[level].objectness =
         fm_plan_output(*trunk, fm_model_objectness(&self->model, level)).data;
@@ -244,46 +216,8 @@ static size_t detector_head_rows(size_t count) {
   return count > 0 ? (count + step - 1) / step * step : step;
 }
 
-static size_t detector_gradient_bytes(fm_plan *trunk, int level) {
-  const fm_tensor gradient = fm_plan_output_gradient(trunk, level);
-  return (fm_tensor_bytes(&gradient) + 63) / 64 * 64;
-}
-
-// Where a head writes its gradients of the pyramid: the first into the trunk's memory, the others
-// beside it, to be added.
-static fm_status detector_pyramid_gradients(fm_detector *self, fm_plan *trunk, int stage,
-                                            void **out) {
-  const int levels = self->model.roi_level_count;
-  size_t bytes = 0;
-  for (int i = 0; i < levels; i++) {
-    out[i] = fm_plan_output_gradient(trunk, i).data;
-    bytes += detector_gradient_bytes(trunk, i);
-  }
-  if (stage == 0)
-    return FM_OK;
-  void *memory;
-  FM_TRY(fm_scratch_get(&self->pyramid, bytes, 1, &memory));
-  char *next = memory;
-  for (int i = 0; i < levels; i++) {
-    out[i] = next;
-    next += detector_gradient_bytes(trunk, i);
-  }
-  return FM_OK;
-}
-
-static void detector_add_pyramid_gradients(fm_plan *trunk, int levels, void *const *gradients) {
-  for (int i = 0; i < levels; i++) {
-    fm_tensor sum = fm_plan_output_gradient(trunk, i);
-    fm_tensor own = sum;
-    own.data = gradients[i];
-    fm_tensor_add(&sum, &own);
-  }
-}
-
-// Runs the head of outputs->stage on self->batch. gradients: of the pyramid's levels, in training.
-static fm_status detector_run_head(fm_detector *self, fm_plan *trunk, fm_purpose purpose,
-                                   void *const *gradients, fm_plan **head,
-                                   fm_roi_outputs *outputs) {
+fm_status fm_detector_run_head(fm_detector *self, fm_plan *trunk, fm_purpose purpose,
+                               void *const *gradients, fm_plan **head, fm_roi_outputs *outputs) {
   int levels = self->model.roi_level_count;
   size_t rows = detector_head_rows(self->batch.count);
   void *rois;
@@ -315,125 +249,24 @@ static fm_status detector_run_head(fm_detector *self, fm_plan *trunk, fm_purpose
   return FM_OK;
 }
 
-// --- losses
-
-static size_t detector_most_boxes(const fm_input *inputs, size_t count) {
-  size_t most = 0;
-  for (size_t i = 0; i < count; i++)
-    most = inputs[i].box_count > most ? inputs[i].box_count : most;
-  return most;
-}
-
-// Where the losses of the proposals write their gradients: the trunk's own memory in training.
-static fm_status detector_rpn_gradients(fm_detector *self, fm_plan *trunk, fm_purpose purpose,
-                                        fm_rpn_outputs_view *view) {
-  void *memory = NULL;
-  if (purpose != FM_TRAIN)
-    FM_TRY(fm_scratch_get(&self->gradients, view->pictures * self->anchors.count, 5 * sizeof(float),
-                          &memory));
-  float *next = memory;
-  for (int level = 0; level < self->anchors.level_count; level++) {
-    if (purpose == FM_TRAIN) {
-      int objectness = fm_model_objectness(&self->model, level);
-      int deltas = fm_model_deltas(&self->model, level);
-      view->levels[level].dobjectness = fm_plan_output_gradient(trunk, objectness).data;
-      view->levels[level].ddeltas = fm_plan_output_gradient(trunk, deltas).data;
-      continue;
-    }
-    size_t count = view->pictures * self->anchors.levels[level].count;
-    view->levels[level].dobjectness = next;
-    view->levels[level].ddeltas = next + count;
-    next += 5 * count;
-  }
-  return FM_OK;
-}
-
-static fm_status detector_head_gradients(fm_detector *self, fm_plan *head, fm_purpose purpose,
-                                         fm_roi_outputs *outputs) {
-  if (purpose == FM_TRAIN) {
-    outputs->dlogits = fm_plan_output_gradient(head, FM_MODEL_LOGITS).data;
-    outputs->ddeltas = fm_plan_output_gradient(head, FM_MODEL_BOXES).data;
-    return FM_OK;
-  }
-  void *memory;
-  size_t cells = outputs->rows * (size_t)outputs->classes;
-  FM_TRY(fm_scratch_get(&self->gradients, cells, 5 * sizeof(float), &memory));
-  outputs->dlogits = memory;
-  outputs->ddeltas = outputs->dlogits + cells;
-  return FM_OK;
-}
-
-// One stage of the cascade on self->batch, which then is the next one's.
-static fm_status detector_stage_losses(fm_detector *self, const fm_input *inputs, fm_plan *trunk,
-                                       fm_purpose purpose, int stage, fm_losses *out) {
-  fm_roi_outputs outputs = {.stage = stage};
-  void *gradients[FM_MODEL_LEVELS_MAX] = {NULL};
-  fm_plan *head;
-  if (purpose == FM_TRAIN)
-    FM_TRY(detector_pyramid_gradients(self, trunk, stage, gradients));
-  FM_TRY(detector_run_head(self, trunk, purpose, gradients, &head, &outputs));
-  FM_TRY(detector_head_gradients(self, head, purpose, &outputs));
-  FM_TRY_SECTION("losses of the regions",
-                 fm_roi_heads_losses(&self->heads, &self->batch, &outputs, &self->config, out));
-  if (stage + 1 < self->model.stage_count)
-    FM_TRY_SECTION("cascade", fm_roi_heads_refine(&self->heads, &self->batch, &outputs, inputs,
-                                                  &self->config, true));
-  if (purpose != FM_TRAIN)
-    return FM_OK;
-  FM_TRY(fm_plan_backward(head));
-  if (stage > 0)
-    detector_add_pyramid_gradients(trunk, self->model.roi_level_count, gradients);
-  return FM_OK;
-}
-
-static fm_status detector_losses(fm_detector *self, const fm_input *inputs, size_t count,
-                                 fm_purpose purpose, uint64_t seed, fm_losses *out) {
-  fm_plan *trunk;
-  fm_rpn_outputs_view view;
-  *out = (fm_losses){0};
-  FM_TRY(detector_run_trunk(self, inputs, count, purpose, &trunk, &view));
-  FM_TRY_SECTION("proposals", fm_rpn_propose(&self->rpn, &view, &self->config, true,
-                                             detector_most_boxes(inputs, count), &self->proposals));
-  FM_TRY(detector_rpn_gradients(self, trunk, purpose, &view));
-  FM_TRY_SECTION("losses of the proposals",
-                 fm_rpn_losses(&self->rpn, &view, &self->config, seed, out));
-  FM_TRY_SECTION("sampling of regions", fm_roi_heads_sample(&self->heads, &self->proposals, inputs,
-                                                            &self->config, seed, &self->batch));
-  for (int stage = 0; stage < self->model.stage_count; stage++)
-    FM_TRY(detector_stage_losses(self, inputs, trunk, purpose, stage, out));
-  out->loss = out->classifier + out->box_reg + out->objectness + out->rpn_box_reg;
-  return purpose == FM_TRAIN ? fm_plan_backward(trunk) : FM_OK;
-}
-
-fm_status fm_detector_train(fm_detector *detector, const fm_input *inputs, size_t count,
-                            fm_random *random, fm_losses *out) {
-  FM_ASSERT(detector->training && count > 0);
-  return detector_losses(detector, inputs, count, FM_TRAIN, fm_random_bits(random), out);
-}
-
-fm_status fm_detector_validate(fm_detector *detector, const fm_input *inputs, size_t count,
-                               fm_random *random, fm_losses *out) {
-  FM_ASSERT(count > 0);
-  return detector_losses(detector, inputs, count, FM_VALIDATE, fm_random_bits(random), out);
-}
-
 // --- detections
 
 static fm_status detector_detect(fm_detector *self, const fm_input *inputs, size_t count,
                                  fm_detections *out) {
   fm_plan *trunk, *head;
   fm_rpn_outputs_view view;
-  FM_TRY(detector_run_trunk(self, inputs, count, FM_INFER, &trunk, &view));
+  FM_TRY(fm_detector_run_trunk(self, inputs, fm_detector_batch_shape(inputs, count), FM_INFER,
+                               &trunk, &view));
   FM_TRY_SECTION("proposals",
                  fm_rpn_propose(&self->rpn, &view, &self->config, false, 0, &self->proposals));
   FM_TRY(fm_roi_heads_take(&self->proposals, &self->batch));
   fm_roi_outputs outputs = {.stage = 0};
-  FM_TRY(detector_run_head(self, trunk, FM_INFER, NULL, &head, &outputs));
+  FM_TRY(fm_detector_run_head(self, trunk, FM_INFER, NULL, &head, &outputs));
   for (int stage = 1; stage < self->model.stage_count; stage++) {
     FM_TRY_SECTION("cascade", fm_roi_heads_refine(&self->heads, &self->batch, &outputs, inputs,
                                                   &self->config, false));
     outputs.stage = stage;
-    FM_TRY(detector_run_head(self, trunk, FM_INFER, NULL, &head, &outputs));
+    FM_TRY(fm_detector_run_head(self, trunk, FM_INFER, NULL, &head, &outputs));
   }
   FM_TRY_SECTION("detections", fm_roi_heads_detect(&self->heads, &self->batch, &outputs, inputs,
                                                    &self->thresholds, out));

@@ -24,8 +24,11 @@ typedef struct fm_detector_options {
   int class_count;    // without background
   fm_dtype precision; // of activations; FM_S8: whole numbers, after fm_detector_calibrate
   bool training;      // keep gradients; otherwise only detection is possible
-  uint64_t seed;      // of the start weights
-  bool blank;         // zeros instead, for who loads a whole weights file next
+  // Training: pictures of a batch in the network at once, 0 for all. Losses and gradients are the
+  // whole batch's all the same; with batch norm it is always all.
+  int together;
+  uint64_t seed; // of the start weights
+  bool blank;    // zeros instead, for who loads a whole weights file next
 } fm_detector_options;
 
 FM_MUST_USE fm_status fm_detector_new(fm_detector **out, const fm_detector_options *options);
@@ -63,8 +66,8 @@ typedef struct fm_losses {
   double loss, classifier, box_reg, objectness, rpn_box_reg;
 } fm_losses;
 
-// One training step without the update: forward, losses, backward; gradients are ADDED to the
-// parameters' gradients.
+// One training step without the update: forward, losses, backward; WRITES the parameters'
+// gradients.
 FM_MUST_USE fm_status fm_detector_train(fm_detector *detector, const fm_input *inputs, size_t count,
                                         fm_random *random, fm_losses *out);
 // The same losses without backward and without touching running statistics (running ones are used).

@@ -9,6 +9,7 @@
 
 #include "base/box.h"
 #include "base/status.h"
+#include "detect/batch_part.h"
 #include "detect/box.h"
 #include "detect/config.h"
 #include "detect/detector.h"
@@ -19,6 +20,7 @@
 // The rows the head runs on, all pictures together, and what each stands for.
 typedef struct fm_roi_batch {
   size_t pictures, count; // rows in all
+  size_t divisor;         // of the losses: the rows of the whole batch
   size_t *starts;         // (pictures + 1): a picture's rows
   fm_box *boxes;          // (count), in pixels of the network's input
   int32_t *labels;        // (count): 0 is background; training only
@@ -36,7 +38,7 @@ void fm_roi_heads_release(fm_roi_heads *heads);
 // needs that much spare room), matched and sampled.
 FM_MUST_USE fm_status fm_roi_heads_sample(fm_roi_heads *heads, fm_proposals *proposals,
                                           const fm_input *inputs, const fm_model_config *config,
-                                          uint64_t seed, fm_roi_batch *out);
+                                          const fm_batch_part *part, fm_roi_batch *out);
 // Training: the rows' labels and true boxes anew, at this IoU.
 FM_MUST_USE fm_status fm_roi_heads_rematch(fm_roi_heads *heads, fm_roi_batch *batch,
                                            const fm_input *inputs, float threshold);

@@ -67,7 +67,7 @@ static fm_status roi_loss_boxes(fm_roi_heads *heads, const fm_roi_batch *batch,
 fm_status fm_roi_heads_losses(fm_roi_heads *heads, const fm_roi_batch *batch,
                               const fm_roi_outputs *outputs, const fm_model_config *config,
                               fm_losses *losses) {
-  double normaliser = batch->count > 0 ? (double)batch->count : 1;
+  double normaliser = batch->divisor > 0 ? (double)batch->divisor : 1;
   normaliser *= 1 << outputs->stage;
   double classifier, box_reg;
   FM_TRY(roi_loss_classes(heads, batch, outputs, config, normaliser, &classifier));

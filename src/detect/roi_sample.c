@@ -126,19 +126,21 @@ static fm_status roi_sample_memory(fm_roi_heads *heads, const fm_proposals *prop
 }
 
 fm_status fm_roi_heads_sample(fm_roi_heads *heads, fm_proposals *proposals, const fm_input *inputs,
-                              const fm_model_config *config, uint64_t seed, fm_roi_batch *out) {
+                              const fm_model_config *config, const fm_batch_part *part,
+                              fm_roi_batch *out) {
   roi_sample_part *parts;
   size_t pictures = proposals->pictures, rows = 0;
   FM_TRY(roi_sample_memory(heads, proposals, inputs, &parts));
 #pragma omp parallel for schedule(dynamic, 1)
   for (size_t i = 0; i < pictures; i++) {
     roi_add_truth(proposals, i, &inputs[i]);
-    roi_sample_picture(proposals, i, &inputs[i], config, fm_random_make(seed, ROI_STREAM_SAMPLE, i),
-                       &parts[i]);
+    roi_sample_picture(proposals, i, &inputs[i], config,
+                       fm_random_make(part->seed, ROI_STREAM_SAMPLE, part->first + i), &parts[i]);
   }
   for (size_t i = 0; i < pictures; i++)
     rows += parts[i].count;
   FM_TRY(roi_batch_make(out, pictures, rows));
+  out->divisor = part->regions ? part->regions : rows;
   for (size_t i = 0; i < pictures; i++) {
     out->starts[i + 1] = out->starts[i] + parts[i].count;
     roi_batch_fill(out, i, proposals, &inputs[i], &parts[i]);

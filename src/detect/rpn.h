@@ -10,6 +10,7 @@
 #include "base/random.h"
 #include "base/status.h"
 #include "detect/anchor.h"
+#include "detect/batch_part.h"
 #include "detect/config.h"
 #include "detect/detector.h"
 #include "detect/scratch.h"
@@ -38,6 +39,7 @@ void fm_proposals_release(fm_proposals *proposals);
 typedef struct fm_rpn {
   fm_scratch candidates, slots, work;        // proposing
   fm_scratch matches, samples, rows, places; // losses
+  size_t sampled;                            // anchors of the last losses
 } fm_rpn;
 void fm_rpn_release(fm_rpn *rpn);
 
@@ -48,9 +50,8 @@ FM_MUST_USE fm_status fm_rpn_propose(fm_rpn *rpn, const fm_rpn_outputs_view *vie
                                      fm_proposals *out);
 
 // Fills losses->objectness and losses->rpn_box_reg and WRITES all of dobjectness and ddeltas.
-// seed: of the sampler.
 FM_MUST_USE fm_status fm_rpn_losses(fm_rpn *rpn, const fm_rpn_outputs_view *view,
-                                    const fm_model_config *config, uint64_t seed,
+                                    const fm_model_config *config, const fm_batch_part *part,
                                     fm_losses *losses);
 
 #endif

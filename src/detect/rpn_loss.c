@@ -23,7 +23,7 @@ typedef struct rpn_sample {
 typedef struct rpn_loss_job {
   const fm_rpn_outputs_view *view;
   const fm_model_config *config;
-  uint64_t seed;
+  const fm_batch_part *part;
   size_t capacity;   // samples a picture at most
   size_t truth_most; // true boxes of a picture at most
   rpn_sample *samples;
@@ -47,7 +47,7 @@ static void rpn_sample_picture(const rpn_loss_job *job, size_t picture, char *wo
   fm_match(&match, input->boxes, input->box_count, &columns, matches, scratch);
   const fm_sample_options options = {config->rpn_batch_size_per_image,
                                      config->rpn_positive_fraction};
-  fm_random random = fm_random_make(job->seed, RPN_STREAM_SAMPLE, picture);
+  fm_random random = fm_random_make(job->part->seed, RPN_STREAM_SAMPLE, job->part->first + picture);
   sample->counts = fm_sample(&options, matches, anchors->count, &random, sample->chosen, indices);
   for (size_t i = 0; i < sample->counts.positive; i++)
     sample->truth[i] = matches[sample->chosen[i]];
@@ -157,8 +157,8 @@ static void rpn_scatter(const rpn_loss_job *job, const rpn_gathered *gathered) {
   }
 }
 
-static double rpn_objectness_loss(const rpn_loss_job *job, const rpn_gathered *gathered) {
-  double normaliser = gathered->total > 0 ? (double)gathered->total : 1;
+static double rpn_objectness_loss(const rpn_loss_job *job, const rpn_gathered *gathered,
+                                  double normaliser) {
   const fm_loss_focal focal = {RPN_FOCAL_GAMMA, RPN_FOCAL_ALPHA, normaliser};
   if (job->config->loss_class == FM_CLASS_LOSS_FOCAL)
     return fm_loss_sigmoid_focal(gathered->logits, NULL, gathered->targets, gathered->total, &focal,
@@ -168,8 +168,8 @@ static double rpn_objectness_loss(const rpn_loss_job *job, const rpn_gathered *g
 }
 
 fm_status fm_rpn_losses(fm_rpn *rpn, const fm_rpn_outputs_view *view, const fm_model_config *config,
-                        uint64_t seed, fm_losses *losses) {
-  rpn_loss_job job = {.view = view, .config = config, .seed = seed};
+                        const fm_batch_part *part, fm_losses *losses) {
+  rpn_loss_job job = {.view = view, .config = config, .part = part};
   FM_TRY(rpn_loss_prepare(rpn, &job));
 #pragma omp parallel for schedule(dynamic, 1)
   for (size_t i = 0; i < view->pictures; i++)
@@ -178,9 +178,11 @@ fm_status fm_rpn_losses(fm_rpn *rpn, const fm_rpn_outputs_view *view, const fm_m
   rpn_gathered gathered = {0};
   FM_TRY(rpn_gather_memory(rpn, &job, &gathered));
   rpn_gather(&job, &gathered);
-  losses->objectness = rpn_objectness_loss(&job, &gathered);
-  losses->rpn_box_reg = fm_box_loss_run(&gathered.rows, (fm_box_loss)config->loss_box,
-                                        gathered.total > 0 ? (double)gathered.total : 1);
+  rpn->sampled = gathered.total;
+  const size_t all = part->anchors ? part->anchors : gathered.total;
+  const double normaliser = all > 0 ? (double)all : 1;
+  losses->objectness = rpn_objectness_loss(&job, &gathered, normaliser);
+  losses->rpn_box_reg = fm_box_loss_run(&gathered.rows, (fm_box_loss)config->loss_box, normaliser);
   rpn_scatter(&job, &gathered);
   return FM_OK;
 }

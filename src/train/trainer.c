@@ -85,7 +85,6 @@ static fm_status trainer_update(fm_trainer_parts *self, const fm_loader_batch *b
                                 fm_step_line *line, double *gradient_norm) {
   fm_random random = fm_random_make((uint64_t)self->config->seed, TRAINER_STREAM_SAMPLE,
                                     (uint64_t)self->state.step);
-  fm_params_zero_gradients(self->params);
   int step = self->state.step + 1;
   FM_TRY(trainer_explain(
       self, step, batch,

@@ -116,6 +116,7 @@ static fm_status trainer_parts_make_detector(fm_trainer_parts *self) {
                                               .class_count = classes,
                                               .precision = precision,
                                               .training = true,
+                                              .together = self->config->together,
                                               .seed = (uint64_t)self->config->seed,
                                           }));
   self->params = fm_detector_params(self->detector);

@@ -222,7 +222,7 @@ static void the_loss_moves_along_its_gradient_over_a_cascade(void **state) {
   release_problem(&p);
 }
 
-static void gradients_of_two_steps_add(void **state) {
+static void a_step_replaces_the_gradients_of_the_one_before(void **state) {
   (void)state;
   const fm_model_config config = tiny_config(FM_CONFIG_NORM_FROZEN);
   problem p = make_problem(&config);
@@ -230,8 +230,96 @@ static void gradients_of_two_steps_add(void **state) {
   train(&p);
   const double once = fm_params_gradient_norm(params);
   train(&p);
-  assert_near(fm_params_gradient_norm(params) / once, 2, 1e-5);
+  assert_true(once > 0 && fm_params_gradient_norm(params) == once);
   release_problem(&p);
+}
+
+// --- parts of a batch
+
+enum { BATCH = 5 };
+
+typedef struct step {
+  fm_losses losses;
+  float *gradients; // of all parameters
+  size_t count;
+} step;
+
+static step take_step(const fm_model_config *config, int together) {
+  const fm_detector_options options = {.config = config,
+                                       .class_count = CLASS_COUNT,
+                                       .precision = FM_F32,
+                                       .training = true,
+                                       .together = together,
+                                       .seed = 7};
+  fm_detector *detector;
+  assert_int_equal(fm_detector_new(&detector, &options), FM_OK);
+  fm_params *params = fm_detector_params(detector);
+  enlarge_weights(params);
+  fm_input inputs[BATCH];
+  for (int i = 0; i < BATCH; i++)
+    inputs[i] = random_input(config, (uint64_t)i, 60 + 8 * i, 100 - 7 * i);
+  fm_random random = fm_random_make(3, 0, 0);
+  step out = {0};
+  assert_int_equal(fm_detector_train(detector, inputs, BATCH, &random, &out.losses), FM_OK);
+  for (int id = 0; id < fm_params_count(params); id++)
+    if (fm_params_spec(params, id)->kind == FM_PARAM_TRAINED)
+      out.count += fm_params_elements(params, id);
+  out.gradients = test_alloc(out.count, sizeof *out.gradients);
+  size_t at = 0;
+  for (int id = 0; id < fm_params_count(params); id++)
+    if (fm_params_spec(params, id)->kind == FM_PARAM_TRAINED) {
+      fm_params_get_gradient(params, id, out.gradients + at);
+      at += fm_params_elements(params, id);
+    }
+  for (int i = 0; i < BATCH; i++)
+    fm_input_release(&inputs[i]);
+  fm_detector_free(detector);
+  return out;
+}
+
+static void assert_same_step(const fm_model_config *config, int together, double tolerance) {
+  step whole = take_step(config, 0), parts = take_step(config, together);
+  assert_near(parts.losses.classifier / whole.losses.classifier, 1, 1e-5);
+  assert_near(parts.losses.box_reg / whole.losses.box_reg, 1, 1e-5);
+  assert_near(parts.losses.objectness / whole.losses.objectness, 1, 1e-5);
+  assert_near(parts.losses.rpn_box_reg / whole.losses.rpn_box_reg, 1, 1e-5);
+  assert_near(parts.losses.loss / whole.losses.loss, 1, 1e-5);
+  assert_int_equal(parts.count, whole.count);
+  double square = 0, off = 0;
+  for (size_t i = 0; i < whole.count; i++) {
+    const double difference = (double)parts.gradients[i] - (double)whole.gradients[i];
+    square += (double)whole.gradients[i] * (double)whole.gradients[i];
+    off += difference * difference;
+  }
+  print_message("gradients of %d at once: %.1e off\n", together, sqrt(off / square));
+  assert_true(square > 0 && off <= tolerance * tolerance * square);
+  free(whole.gradients);
+  free(parts.gradients);
+}
+
+static void parts_of_a_batch_give_its_gradients(void **state) {
+  (void)state;
+  fm_model_config config = tiny_config(FM_CONFIG_NORM_FROZEN);
+  config.rpn_batch_size_per_image = 32;
+  config.box_batch_size_per_image = 12;
+  config.cascade_stages = 2;
+  assert_same_step(&config, 2, 1e-5);
+  assert_same_step(&config, 1, 1e-5);
+}
+
+// Each picture gives as many samples as it has, which only the step itself tells.
+static void parts_that_sample_less_than_they_may_divide_by_what_all_sampled(void **state) {
+  (void)state;
+  fm_model_config config = tiny_config(FM_CONFIG_NORM_FROZEN);
+  assert_same_step(&config, 2, 1e-5);
+  config.rpn_batch_size_per_image = 32;
+  assert_same_step(&config, 3, 1e-5);
+}
+
+static void batch_norm_keeps_the_batch_whole(void **state) {
+  (void)state;
+  const fm_model_config config = tiny_config(FM_CONFIG_NORM_BATCH);
+  assert_same_step(&config, 1, 0);
 }
 
 // --- losses
@@ -397,7 +485,10 @@ int main(void) {
       cmocka_unit_test(the_loss_moves_along_its_gradient_with_frozen_norms),
       cmocka_unit_test(the_loss_moves_along_its_gradient_with_trained_norms),
       cmocka_unit_test(the_loss_moves_along_its_gradient_over_a_cascade),
-      cmocka_unit_test(gradients_of_two_steps_add),
+      cmocka_unit_test(a_step_replaces_the_gradients_of_the_one_before),
+      cmocka_unit_test(parts_of_a_batch_give_its_gradients),
+      cmocka_unit_test(parts_that_sample_less_than_they_may_divide_by_what_all_sampled),
+      cmocka_unit_test(batch_norm_keeps_the_batch_whole),
       cmocka_unit_test(a_step_repeats_itself_to_the_bit),
       cmocka_unit_test(validation_computes_the_losses_of_training),
       cmocka_unit_test(validation_leaves_statistics_and_gradients_alone),

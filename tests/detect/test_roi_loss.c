@@ -34,8 +34,12 @@ static problem *problem_new(uint64_t seed) {
   // What masked rows hold does not matter.
   for (size_t i = COUNT * CLASSES; i < ROWS * CLASSES; i++)
     p->logits[i] = p->deltas[4 * i] = NAN;
-  p->batch = (fm_roi_batch){
-      .pictures = 1, .count = COUNT, .boxes = p->boxes, .labels = p->labels, .truth = p->truth};
+  p->batch = (fm_roi_batch){.pictures = 1,
+                            .count = COUNT,
+                            .divisor = COUNT,
+                            .boxes = p->boxes,
+                            .labels = p->labels,
+                            .truth = p->truth};
   p->outputs = (fm_roi_outputs){.rows = ROWS,
                                 .classes = CLASSES,
                                 .logits = p->logits,

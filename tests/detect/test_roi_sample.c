@@ -62,8 +62,10 @@ static void problem_free(problem *p) {
 }
 
 static void sample(problem *p, uint64_t seed) {
+  const fm_batch_part part = {.seed = seed};
   assert_int_equal(
-      fm_roi_heads_sample(&p->heads, &p->proposals, p->inputs, &p->config, seed, &p->batch), FM_OK);
+      fm_roi_heads_sample(&p->heads, &p->proposals, p->inputs, &p->config, &part, &p->batch),
+      FM_OK);
 }
 
 static void assert_row(const problem *p, size_t row, fm_box box, int32_t match,

@@ -36,9 +36,10 @@ static void problem_release(problem *p) {
 }
 
 static void run(problem *p, uint64_t seed) {
+  const fm_batch_part part = {.seed = seed};
   // Whatever lies there is overwritten.
   memset(p->data.gradients, 0x7f, 5 * p->data.cells * sizeof *p->data.gradients);
-  assert_int_equal(fm_rpn_losses(&p->rpn, &p->data.view, &p->config, seed, &p->losses), FM_OK);
+  assert_int_equal(fm_rpn_losses(&p->rpn, &p->data.view, &p->config, &part, &p->losses), FM_OK);
 }
 
 static double class_term(const problem *p, double logit, bool face) {
