@@ -44,8 +44,7 @@ fm_status fm_detector_new(fm_detector **out, const fm_detector_options *options)
   self->class_count = options->class_count;
   self->precision = options->precision;
   self->training = options->training;
-  // Batch statistics are the whole batch's.
-  self->together = options->config->norm == FM_CONFIG_NORM_BATCH ? 0 : options->together;
+  self->together = options->together;
   self->owns = true;
   fm_detector_set_thresholds(self, self->config.box_score_thresh, self->config.box_nms_thresh,
                              false);

@@ -24,8 +24,8 @@ typedef struct fm_detector_options {
   int class_count;    // without background
   fm_dtype precision; // of activations; FM_S8: whole numbers, after fm_detector_calibrate
   bool training;      // keep gradients; otherwise only detection is possible
-  // Training: pictures of a batch in the network at once, 0 for all. Losses and gradients are the
-  // whole batch's all the same; with batch norm it is always all.
+  // Training: pictures of a batch in the network at once; 0: all of up to 4, of larger batches 2.
+  // Losses and gradients are the whole batch's all the same; with batch norm it is always all.
   int together;
   uint64_t seed; // of the start weights
   bool blank;    // zeros instead, for who loads a whole weights file next

@@ -4,6 +4,8 @@
 #include "nn/chunk.h"
 #include "nn/profile.h"
 
+enum { DETECTOR_WHOLE_MAX = 4, DETECTOR_TOGETHER = 2 };
+
 static size_t detector_gradient_bytes(fm_plan *trunk, int level) {
   const fm_tensor gradient = fm_plan_output_gradient(trunk, level);
   return (fm_tensor_bytes(&gradient) + 63) / 64 * 64;
@@ -138,11 +140,20 @@ static void detector_add_losses(fm_losses *sum, const fm_losses *part) {
   sum->loss = sum->classifier + sum->box_reg + sum->objectness + sum->rpn_box_reg;
 }
 
+// A step of few pictures is faster in one piece: every part goes through all weights again.
+static size_t detector_together(const fm_detector *self, size_t count) {
+  if (self->config.norm == FM_CONFIG_NORM_BATCH) // whose statistics are the batch's
+    return count;
+  if (self->together > 0)
+    return (size_t)self->together;
+  return count <= DETECTOR_WHOLE_MAX ? count : DETECTOR_TOGETHER;
+}
+
 // The whole batch, part by part, whose gradients add up. Divides by `totals` (0: a single part's
 // own numbers) and sets them to what was sampled.
 static fm_status detector_train_parts(fm_detector *self, const fm_input *inputs, size_t count,
                                       fm_batch_part *totals, fm_losses *out) {
-  const size_t together = self->together > 0 ? (size_t)self->together : count;
+  const size_t together = detector_together(self, count);
   fm_shape shape = fm_detector_batch_shape(inputs, count);
   fm_batch_part part = *totals;
   *out = (fm_losses){0};
@@ -167,7 +178,7 @@ fm_status fm_detector_train(fm_detector *detector, const fm_input *inputs, size_
   FM_ASSERT(detector->training && count > 0);
   const fm_model_config *config = &detector->config;
   fm_batch_part totals = {.seed = fm_random_bits(random)};
-  const bool in_parts = detector->together > 0 && count > (size_t)detector->together;
+  const bool in_parts = count > detector_together(detector, count);
   if (in_parts) {
     // Nearly always every picture gives as many samples as it may.
     totals.anchors = count * (size_t)config->rpn_batch_size_per_image;

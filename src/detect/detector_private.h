@@ -14,7 +14,7 @@ struct fm_detector {
   int class_count; // without background
   fm_dtype precision;
   bool training;
-  int together; // pictures in training, 0: the whole batch
+  int together; // pictures in the network at once in training, 0: chosen
   bool owns;    // params and model; a shared detector lends its origin's
   fm_params *params;
   fm_model model;

@@ -24,10 +24,9 @@ static const fm_option config_rows[] = {
      "passes over the training part"},
     {"train.batch_size", FM_OPTION_INT, TRAIN(batch_size), 1, 1024, "4", NULL,
      "pictures a step; the last batch of an epoch may be smaller"},
-    {"train.together", FM_OPTION_INT, TRAIN(together), 0, 1024, "2", NULL,
-     "pictures of a batch in the network at once (0: all); fewer need less memory and give the "
-     "same "
-     "gradients, but with norm batch it is always all"},
+    {"train.together", FM_OPTION_INT, TRAIN(together), 0, 1024, "0", NULL,
+     "pictures of a batch in the network at once; fewer need less memory and give the same "
+     "gradients; 0: all of up to 4, of larger batches 2; with norm batch always all"},
     {"train.min_size", FM_OPTION_INT, TRAIN(min_size), 0, FM_CONFIG_SIDE_MAX, "0", NULL,
      "model.min_size while training; 0 for the model's own"},
     {"train.max_size", FM_OPTION_INT, TRAIN(max_size), 0, FM_CONFIG_SIDE_MAX, "0", NULL,

@@ -21,7 +21,7 @@ typedef enum fm_precision {
 } fm_precision;
 typedef struct fm_train_config {
   int epochs, batch_size;
-  int together;           // pictures in the network at once, 0: the batch
+  int together;           // pictures in the network at once, 0: chosen
   int min_size, max_size; // 0: the model's
   int optimizer;          // fm_optimizer_kind
   float lr, momentum, weight_decay;
