@@ -16,6 +16,7 @@
 enum {
   WORKING_MOST = 127, // of a whole number
   WORKING_LANES = 16,
+  WORKING_TURNED_ROWS = 64,
   WORKING_MOST_IN_PAIRS = 63, // without VNNI pairs of products are added in 16 bits
 };
 // A channel whose largest weight is below is zero.
@@ -28,6 +29,7 @@ struct fm_working {
   void *memory;  // NULL: the master itself serves
   float *scales; // [channels] of whole numbers
   fm_primitive reorder;
+  int turned_rows;          // that the reorder takes at a time
   _Atomic uint64_t version; // of the parameters it was made from; 0: never
 };
 
@@ -45,7 +47,7 @@ static bool working_is_int8(const fm_working_spec *spec) {
 
 static bool working_same(const fm_working_spec *a, const fm_working_spec *b) {
   return a->weight == b->weight && a->bias == b->bias && a->channels == b->channels &&
-         a->fold.gamma == b->fold.gamma && a->fold.beta == b->fold.beta &&
+         a->turned == b->turned && a->fold.gamma == b->fold.gamma && a->fold.beta == b->fold.beta &&
          a->fold.eps == b->fold.eps && // the same bits, as both come from the same option
          dnnl_memory_desc_equal(&a->wanted, &b->wanted);
 }
@@ -65,6 +67,21 @@ void fm_working_free_all(fm_working *working) {
   }
 }
 
+// Rows are turned a few at a time: weights that detection reads once shall not be there twice.
+static fm_status working_prepare_turned(fm_working *working) {
+  const fm_working_spec *spec = &working->spec;
+  FM_ASSERT(!working_folds(spec) && !working->scales && spec->master.ndims == 2);
+  const dnnl_dim_t columns = spec->master.dims[1];
+  const bool parts = spec->channels % WORKING_TURNED_ROWS == 0;
+  const dnnl_dims_t dims = {parts ? WORKING_TURNED_ROWS : spec->channels, columns}, first = {0, 0};
+  working->turned_rows = (int)dims[0];
+  dnnl_memory_desc_t from, to = spec->wanted;
+  FM_DNNL(dnnl_memory_desc_init_by_tag(&from, 2, dims, dnnl_f32, dnnl_ab));
+  if (parts)
+    FM_DNNL(dnnl_memory_desc_init_submemory(&to, &spec->wanted, dims, first));
+  return fm_primitive_reorder(&working->reorder, &from, &to);
+}
+
 static fm_status working_prepare(fm_working *working) {
   const fm_working_spec *spec = &working->spec;
   if (spec->weight < 0) {
@@ -73,7 +90,7 @@ static fm_status working_prepare(fm_working *working) {
     FM_CHECK_ALLOC(working->memory);
     return FM_OK;
   }
-  if (!working_folds(spec) && dnnl_memory_desc_equal(&spec->master, &spec->wanted))
+  if (!working_folds(spec) && !spec->turned && dnnl_memory_desc_equal(&spec->master, &spec->wanted))
     return FM_OK;
   if (working_is_int8(spec)) {
     working->scales = calloc((size_t)spec->channels, sizeof *working->scales);
@@ -82,7 +99,8 @@ static fm_status working_prepare(fm_working *working) {
   const size_t bytes = dnnl_memory_desc_get_size(&spec->wanted);
   working->memory = aligned_alloc(64, (bytes + 63) / 64 * 64);
   FM_CHECK_ALLOC(working->memory);
-  return fm_primitive_reorder(&working->reorder, &spec->master, &spec->wanted);
+  return spec->turned ? working_prepare_turned(working)
+                      : fm_primitive_reorder(&working->reorder, &spec->master, &spec->wanted);
 }
 
 static fm_status working_make(fm_working **out, fm_params *params, const fm_working_spec *spec) {
@@ -151,6 +169,40 @@ static fm_status working_reorder(fm_working *working, const float *source) {
   return fm_primitive_run(&working->reorder);
 }
 
+// (c, h, w) to (h, w, c).
+static void working_turn_row(float *out, const float *from, size_t count, size_t channels) {
+  const size_t area = count / channels;
+  for (size_t pixel = 0; pixel < area; ++pixel)
+    for (size_t c = 0; c < channels; ++c)
+      out[pixel * channels + c] = from[c * area + pixel];
+}
+
+static fm_status working_turn(fm_working *working, const float *source) {
+  const fm_working_spec *spec = &working->spec;
+  const size_t row = (size_t)spec->master.dims[1], rows = (size_t)working->turned_rows;
+  const dnnl_dims_t dims = {working->turned_rows, spec->master.dims[1]};
+  float *turned = aligned_alloc(64, (rows * row * sizeof *turned + 63) / 64 * 64);
+  FM_CHECK_ALLOC(turned);
+  fm_status status = FM_OK;
+  for (size_t first = 0; first < (size_t)spec->channels && status == FM_OK; first += rows) {
+#pragma omp parallel for schedule(static)
+    for (size_t r = 0; r < rows; ++r)
+      working_turn_row(turned + r * row, source + (first + r) * row, row, (size_t)spec->turned);
+    dnnl_memory_desc_t part;
+    const dnnl_dims_t at = {(dnnl_dim_t)first, 0};
+    status = fm_dnnl_check(dnnl_memory_desc_init_submemory(&part, &spec->wanted, dims, at),
+                           "dnnl_memory_desc_init_submemory");
+    if (status < 0)
+      break;
+    const size_t offset = (size_t)part.offset0 * dnnl_data_type_size(spec->wanted.data_type);
+    fm_primitive_set(&working->reorder, DNNL_ARG_FROM, turned);
+    fm_primitive_set(&working->reorder, DNNL_ARG_TO, (uint8_t *)working->memory + offset);
+    status = fm_primitive_run(&working->reorder);
+  }
+  free(turned);
+  return status;
+}
+
 // In lanes: a maximum of all is not made a vector.
 FM_KERNEL static float working_most(const float *row, size_t count) {
   float most[WORKING_LANES] = {0};
@@ -205,7 +257,9 @@ static fm_status working_fold_weight(fm_working *working) {
   const fm_working_spec *spec = &working->spec;
   const float *source = fm_params_value(working->params, spec->weight);
   fm_status status;
-  if (working_folds(spec) || working->scales) {
+  if (spec->turned) {
+    status = working_turn(working, source);
+  } else if (working_folds(spec) || working->scales) {
     // Not kept: for detection it is needed once, and in steps malloc finds the same place again.
     const size_t bytes = dnnl_memory_desc_get_size(&spec->master);
     float *scaled = aligned_alloc(64, (bytes + 63) / 64 * 64);

@@ -21,6 +21,7 @@ typedef struct fm_working_spec {
   int bias;   // id or -1; read by a bias copy
   fm_fold fold;
   int channels;              // output channels: the first dimension of the weight
+  int turned;                // a row (c, h, w) of the weight becomes (h, w, c): c, 0 for as it is
   dnnl_memory_desc_t master; // plain fp32 of the weight
   dnnl_memory_desc_t wanted; // what the primitive wants
 } fm_working_spec;

@@ -22,7 +22,8 @@ enum { LINEAR_WEIGHT, LINEAR_BIAS, LINEAR_PARAMS };
 
 typedef struct linear_state {
   fm_primitive forward, backward_data, backward_weights, weight_gradient_reorder;
-  bool reorders_weight_gradient, flat; // flat: x is a matrix
+  bool reorders_weight_gradient, flat; // flat: x is a matrix to oneDNN
+  bool turned;                         // whose rows are (h,w,c)
   bool int8, converts;                 // converts: x arrives in another number type or order
   float *int8_bias;                    // of the product in whole numbers, else NULL
   fm_working *weight, *bias, *weight_backward;
@@ -53,20 +54,32 @@ static fm_status linear_weight_desc(dnnl_memory_desc_t *out, const fm_op_context
                                     dnnl_data_type_t type, bool any) {
   const linear_state *state = context->state;
   const fm_shape x = context->x[0].shape;
-  const dnnl_dims_t dims = {context->y.shape.c, x.c, x.h, x.w};
+  dnnl_dims_t dims = {context->y.shape.c, x.c, x.h, x.w};
+  if (state->flat)
+    dims[1] *= x.h * x.w;
   const dnnl_format_tag_t plain = state->flat ? dnnl_ab : dnnl_abcd;
   FM_DNNL(dnnl_memory_desc_init_by_tag(out, state->flat ? 2 : 4, dims, type,
                                        any ? dnnl_format_tag_any : plain));
   return FM_OK;
 }
 
+// Interleaved pictures are matrices too, of which oneDNN has the faster product in bf16.
+static void linear_flatten(fm_op_context *context) {
+  linear_state *state = context->state;
+  const fm_tensor *x = &state->x;
+  const bool interleaved = x->block == x->shape.c;
+  const bool pixel = x->shape.h == 1 && x->shape.w == 1;
+  state->turned = interleaved && !pixel && x->dtype == FM_BF16 && context->purpose != FM_TRAIN;
+  state->flat = state->turned || (pixel && (x->block == 1 || interleaved));
+}
+
 static fm_status linear_make_descs(linear_descs *d, fm_op_context *context) {
   linear_state *state = context->state;
   const fm_tensor *x = &state->x;
-  state->flat = x->shape.h == 1 && x->shape.w == 1 && (x->block == 1 || x->block == x->shape.c);
+  linear_flatten(context);
   const dnnl_data_type_t type = fm_dnnl_type(x->dtype);
   if (state->flat) {
-    const dnnl_dims_t dims = {x->shape.n, x->shape.c};
+    const dnnl_dims_t dims = {x->shape.n, (dnnl_dim_t)x->shape.c * x->shape.h * x->shape.w};
     FM_DNNL(dnnl_memory_desc_init_by_tag(&d->x, 2, dims, type, dnnl_ab));
   } else {
     FM_TRY(fm_dnnl_desc(&d->x, x));
@@ -82,11 +95,13 @@ static fm_status linear_make_descs(linear_descs *d, fm_op_context *context) {
 
 static fm_status linear_working(fm_working **out, fm_op_context *context, const linear_descs *d,
                                 const dnnl_memory_desc_t *wanted, bool bias) {
+  const linear_state *state = context->state;
   const int *params = context->node->params;
   const fm_working_spec spec = {.weight = bias ? -1 : params[LINEAR_WEIGHT],
                                 .bias = bias ? params[LINEAR_BIAS] : -1,
                                 .fold = {-1, -1, -1, -1, 0},
                                 .channels = context->y.shape.c,
+                                .turned = state->turned && !bias ? state->x.shape.c : 0,
                                 .master = d->master,
                                 .wanted = *wanted};
   return fm_working_get(out, context->params, &spec);

@@ -59,6 +59,15 @@ static fm_status roi_infer(const fm_node *node, const fm_shape *x, fm_shape *y) 
   return FM_OK;
 }
 
+// Detection in bf16, where channels fill the levels' blocks.
+static bool roi_interleaves(const fm_op_context *context) {
+  const roi_options *options = roi_options_of(context->node);
+  bool fits = context->purpose != FM_TRAIN && context->y.dtype == FM_BF16;
+  for (int i = 0; i < options->levels && fits; i++)
+    fits = context->y.shape.c % context->x[i].block == 0;
+  return fits;
+}
+
 static fm_status roi_prepare(fm_op_context *context) {
   const roi_options *options = roi_options_of(context->node);
   const fm_tensor *rois = &context->x[options->levels];
@@ -68,8 +77,8 @@ static fm_status roi_prepare(fm_op_context *context) {
   if (context->wants_dx[options->levels])
     return fm_fail(FM_ERR_UNSUPPORTED, "roi_align: rois have no gradient");
   size_t bins = (size_t)options->output_size * (size_t)options->output_size;
-  // Whole numbers stay interleaved, which products in them read best.
-  if (fm_dtype_is_int8(context->y.dtype))
+  // Interleaved is what products in whole numbers and in bf16 read best.
+  if (fm_dtype_is_int8(context->y.dtype) || roi_interleaves(context))
     context->y.block = context->y.shape.c;
   else
     context->y.block = options->plain ? 1 : context->x[0].block;
@@ -282,6 +291,7 @@ static roi_work roi_work_on(const fm_op_context *context, const fm_tensor *level
                     .output_size = roi_options_of(context->node)->output_size,
                     .width = level->shape.w,
                     .block = (size_t)level->block,
+                    .stride = (size_t)level->block,
                     .scale = fm_dtype_is_int8(level->dtype) ? level->scale : 1};
 }
 
@@ -306,14 +316,19 @@ static void roi_forward_row(const fm_op_context *context, int r, const fm_tensor
     return;
   }
   fm_tensor layout = *row;
-  layout.block = level->block;
-  size_t plane = (size_t)row->shape.h * (size_t)row->shape.w * work.block;
+  size_t step = work.block; // from block to block
+  if (roi_interleaves(context)) {
+    work.stride = (size_t)row->shape.c;
+  } else {
+    layout.block = level->block;
+    step *= (size_t)row->shape.h * (size_t)row->shape.w;
+  }
   if (layout.block != row->block)
     fm_tensor_zero_padding(row);
   float *target = fm_chunk_target(row, &layout, 0, buffer);
   for (int b = 0; b < fm_tensor_blocks(level); b++) {
     const void *from = roi_plane(level, table->image, b);
-    roi_pool(&work, target + (size_t)b * plane, from, level->dtype);
+    roi_pool(&work, target + (size_t)b * step, from, level->dtype);
   }
   fm_chunk_write(row, &layout, 0, fm_tensor_elements(&layout), target);
 }

@@ -30,7 +30,8 @@ typedef struct roi_work {
   roi_axis y, x;
   int output_size, width;
   size_t block;
-  float scale; // of the plane's numbers
+  size_t stride; // elements from bin to bin of what is pooled
+  float scale;   // of the plane's numbers
 } roi_work;
 
 // From interleaved whole numbers into such, for few samples a bin: what detection needs, without a

@@ -48,7 +48,7 @@ LANES_OF(roi_pool_row)(const roi_work *work, float *out, const void *plane, fm_d
     column *= work->scale;
     end = roi_place_end(x, work->x.end);
     for (const roi_share *at = x; at < end; at++)
-      *(floats *)(void *)(out + (size_t)at->bin * work->block) += at->weight * column;
+      *(floats *)(void *)(out + (size_t)at->bin * work->stride) += at->weight * column;
   }
 }
 
@@ -58,11 +58,11 @@ LANES_OF(roi_pool)(const roi_work *work, float *out, const void *plane, fm_dtype
   typedef LANES_OF(roi_floats) floats;
   const int bins = work->output_size * work->output_size;
   for (int bin = 0; bin < bins; bin++)
-    *(floats *)(void *)(out + (size_t)bin * work->block) = (floats){0};
+    *(floats *)(void *)(out + (size_t)bin * work->stride) = (floats){0};
   roi_axis rows = {work->y.begin, work->y.begin};
   for (; rows.begin < work->y.end; rows.begin = rows.end) {
     rows.end = roi_bin_end(rows.begin, work->y.end);
-    float *row = out + (size_t)(rows.begin->bin * work->output_size) * work->block;
+    float *row = out + (size_t)(rows.begin->bin * work->output_size) * work->stride;
     LANES_OF(roi_pool_row)(work, row, plane, dtype, rows);
   }
 }
