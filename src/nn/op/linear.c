@@ -56,7 +56,7 @@ static fm_status linear_weight_desc(dnnl_memory_desc_t *out, const fm_op_context
   const fm_shape x = context->x[0].shape;
   dnnl_dims_t dims = {context->y.shape.c, x.c, x.h, x.w};
   if (state->flat)
-    dims[1] *= x.h * x.w;
+    dims[1] *= (dnnl_dim_t)x.h * x.w;
   const dnnl_format_tag_t plain = state->flat ? dnnl_ab : dnnl_abcd;
   FM_DNNL(dnnl_memory_desc_init_by_tag(out, state->flat ? 2 : 4, dims, type,
                                        any ? dnnl_format_tag_any : plain));
