@@ -129,6 +129,7 @@ static fm_status detector_part_losses(fm_detector *self, const fm_input *inputs,
                                                             &self->config, part, &self->batch));
   for (int stage = 0; stage < self->model.stage_count; stage++)
     FM_TRY(detector_stage_losses(self, inputs, trunk, purpose, stage, out));
+  out->loss = out->classifier + out->box_reg + out->objectness + out->rpn_box_reg;
   return purpose == FM_TRAIN ? fm_plan_backward(trunk) : FM_OK;
 }
 
@@ -137,7 +138,7 @@ static void detector_add_losses(fm_losses *sum, const fm_losses *part) {
   sum->box_reg += part->box_reg;
   sum->objectness += part->objectness;
   sum->rpn_box_reg += part->rpn_box_reg;
-  sum->loss = sum->classifier + sum->box_reg + sum->objectness + sum->rpn_box_reg;
+  sum->loss += part->loss;
 }
 
 // A step of few pictures is faster in one piece: every part goes through all weights again.
@@ -196,10 +197,6 @@ fm_status fm_detector_validate(fm_detector *detector, const fm_input *inputs, si
                                fm_random *random, fm_losses *out) {
   FM_ASSERT(count > 0);
   const fm_batch_part part = {.seed = fm_random_bits(random)};
-  fm_losses losses;
-  *out = (fm_losses){0};
-  FM_TRY(detector_part_losses(detector, inputs, fm_detector_batch_shape(inputs, count), FM_VALIDATE,
-                              &part, &losses));
-  detector_add_losses(out, &losses);
-  return FM_OK;
+  return detector_part_losses(detector, inputs, fm_detector_batch_shape(inputs, count), FM_VALIDATE,
+                              &part, out);
 }

@@ -32,11 +32,12 @@ static fm_input random_input(const fm_model_config *config, uint64_t seed, int w
   return input;
 }
 
-static fm_detector *detector_of(const fm_model_config *config, fm_dtype precision) {
+static fm_detector *detector_of(const fm_model_config *config, fm_dtype precision, int together) {
   const fm_detector_options options = {.config = config,
                                        .class_count = CLASS_COUNT,
                                        .precision = precision,
                                        .training = true,
+                                       .together = together,
                                        .seed = 7};
   fm_detector *detector;
   assert_int_equal(fm_detector_new(&detector, &options), FM_OK);
@@ -61,7 +62,7 @@ static fm_model_config tiny_config(fm_config_norm norm) {
 }
 
 static problem make_problem(const fm_model_config *config) {
-  problem p = {.config = *config, .detector = detector_of(config, FM_F32)};
+  problem p = {.config = *config, .detector = detector_of(config, FM_F32, 0)};
   p.inputs[0] = random_input(config, 1, 90, 70);
   p.inputs[1] = random_input(config, 2, 66, 100);
   return p;
@@ -245,14 +246,7 @@ typedef struct step {
 } step;
 
 static step take_step(const fm_model_config *config, int together) {
-  const fm_detector_options options = {.config = config,
-                                       .class_count = CLASS_COUNT,
-                                       .precision = FM_F32,
-                                       .training = true,
-                                       .together = together,
-                                       .seed = 7};
-  fm_detector *detector;
-  assert_int_equal(fm_detector_new(&detector, &options), FM_OK);
+  fm_detector *detector = detector_of(config, FM_F32, together);
   fm_params *params = fm_detector_params(detector);
   enlarge_weights(params);
   fm_input inputs[BATCH];

@@ -28,9 +28,10 @@ typedef struct roi_table {
 
 typedef struct roi_state {
   int threads, rois;
-  size_t shares; // room for the shares of one axis
-  size_t buffer; // fp32 elements for each thread: the bins of a row
-  size_t plane;  // and the largest plane of one channel block (backward)
+  bool interleaves; // bins keep all channels together, unlike the levels
+  size_t shares;    // room for the shares of one axis
+  size_t buffer;    // fp32 elements for each thread: the bins of a row
+  size_t plane;     // and the largest plane of one channel block (backward)
 } roi_state;
 
 // Scratch of both passes: a table and two lists of shares for each RoI, then each thread's memory.
@@ -60,7 +61,7 @@ static fm_status roi_infer(const fm_node *node, const fm_shape *x, fm_shape *y) 
 }
 
 // Detection in bf16, where channels fill the levels' blocks.
-static bool roi_interleaves(const fm_op_context *context) {
+static bool roi_may_interleave(const fm_op_context *context) {
   const roi_options *options = roi_options_of(context->node);
   bool fits = context->purpose != FM_TRAIN && context->y.dtype == FM_BF16;
   for (int i = 0; i < options->levels && fits; i++)
@@ -78,7 +79,8 @@ static fm_status roi_prepare(fm_op_context *context) {
     return fm_fail(FM_ERR_UNSUPPORTED, "roi_align: rois have no gradient");
   size_t bins = (size_t)options->output_size * (size_t)options->output_size;
   // Interleaved is what products in whole numbers and in bf16 read best.
-  if (fm_dtype_is_int8(context->y.dtype) || roi_interleaves(context))
+  state->interleaves = roi_may_interleave(context);
+  if (fm_dtype_is_int8(context->y.dtype) || state->interleaves)
     context->y.block = context->y.shape.c;
   else
     context->y.block = options->plain ? 1 : context->x[0].block;
@@ -317,7 +319,7 @@ static void roi_forward_row(const fm_op_context *context, int r, const fm_tensor
   }
   fm_tensor layout = *row;
   size_t step = work.block; // from block to block
-  if (roi_interleaves(context)) {
+  if (((const roi_state *)context->state)->interleaves) {
     work.stride = (size_t)row->shape.c;
   } else {
     layout.block = level->block;
