@@ -169,13 +169,14 @@ FM_KERNEL static void chunk_write_lane(const chunk_lane *lane, const fm_tensor *
 // Whole pixels of one block of a tensor that lies plain: its channels are rows of pixels, which
 // only have to be turned. Most of what is not blocked is so, and much of it.
 typedef struct chunk_rows {
-  float *first;                  // the first pixel of the first channel
+  fm_dtype dtype;                // FM_F32 or FM_BF16
+  void *first;                   // the first pixel of the first channel
   size_t area, channels, pixels; // from row to row, as many as there are, in each
 } chunk_rows;
 
 static bool chunk_turns(const fm_tensor *t, const fm_tensor *layout, size_t start, size_t count) {
   const size_t block = (size_t)layout->block;
-  return t->dtype == FM_F32 && t->block == 1 && start % block == 0 && count % block == 0;
+  return !fm_dtype_is_int8(t->dtype) && t->block == 1 && start % block == 0 && count % block == 0;
 }
 
 static chunk_rows chunk_rows_of(const fm_tensor *t, const fm_tensor *layout, size_t start,
@@ -183,8 +184,9 @@ static chunk_rows chunk_rows_of(const fm_tensor *t, const fm_tensor *layout, siz
   const size_t block = (size_t)layout->block, channels = (size_t)t->shape.c;
   const size_t area = (size_t)t->shape.h * (size_t)t->shape.w, row = start / block / area;
   const size_t blocks = (size_t)fm_tensor_blocks(layout), c = row % blocks * block;
-  return (chunk_rows){.first = (float *)t->data + (row / blocks * channels + c) * area +
-                               start / block % area,
+  const size_t first = (row / blocks * channels + c) * area + start / block % area;
+  return (chunk_rows){.dtype = t->dtype,
+                      .first = (char *)t->data + first * fm_dtype_size(t->dtype),
                       .area = area,
                       .channels = channels - c < block ? channels - c : block,
                       .pixels = count / block};
@@ -222,10 +224,55 @@ static void chunk_turn(float *to, size_t to_step, const float *from, size_t from
       to[c * to_step + r] = from[r * from_step + c];
 }
 
+// A few rows of bf16 at a time, through fp32 that the first-level cache holds.
+enum { CHUNK_TURN_ROWS = 4, CHUNK_TURN_PIXELS = 64 };
+
+typedef struct chunk_tile {
+  size_t channel, channels, pixel, pixels;
+} chunk_tile;
+
+static bool chunk_tile_next(chunk_tile *tile, const chunk_rows *rows) {
+  tile->pixel += tile->pixels;
+  if (tile->pixel >= rows->pixels) {
+    tile->pixel = 0;
+    tile->channel += CHUNK_TURN_ROWS;
+  }
+  const size_t channels = rows->channels - tile->channel, pixels = rows->pixels - tile->pixel;
+  tile->channels = channels < CHUNK_TURN_ROWS ? channels : CHUNK_TURN_ROWS;
+  tile->pixels = pixels < CHUNK_TURN_PIXELS ? pixels : CHUNK_TURN_PIXELS;
+  return tile->channel < rows->channels;
+}
+
 static void chunk_turn_in(const chunk_rows *rows, size_t block, float *run) {
   for (size_t i = 0; i < rows->pixels && rows->channels < block; i++)
     memset(run + i * block + rows->channels, 0, (block - rows->channels) * sizeof *run);
-  chunk_turn(run, block, rows->first, rows->area, rows->channels, rows->pixels);
+  if (rows->dtype == FM_F32) {
+    chunk_turn(run, block, rows->first, rows->area, rows->channels, rows->pixels);
+    return;
+  }
+  float buffer[CHUNK_TURN_ROWS * CHUNK_TURN_PIXELS];
+  for (chunk_tile tile = {0}; chunk_tile_next(&tile, rows);) {
+    const uint16_t *from = (const uint16_t *)rows->first + tile.channel * rows->area + tile.pixel;
+    for (size_t c = 0; c < tile.channels; c++)
+      fm_bf16_unpack(buffer + c * CHUNK_TURN_PIXELS, from + c * rows->area, tile.pixels);
+    chunk_turn(run + tile.pixel * block + tile.channel, block, buffer, CHUNK_TURN_PIXELS,
+               tile.channels, tile.pixels);
+  }
+}
+
+static void chunk_turn_out(const chunk_rows *rows, size_t block, const float *run) {
+  if (rows->dtype == FM_F32) {
+    chunk_turn(rows->first, rows->area, run, block, rows->pixels, rows->channels);
+    return;
+  }
+  float buffer[CHUNK_TURN_ROWS * CHUNK_TURN_PIXELS];
+  for (chunk_tile tile = {0}; chunk_tile_next(&tile, rows);) {
+    uint16_t *to = (uint16_t *)rows->first + tile.channel * rows->area + tile.pixel;
+    chunk_turn(buffer, CHUNK_TURN_PIXELS, run + tile.pixel * block + tile.channel, block,
+               tile.pixels, tile.channels);
+    for (size_t c = 0; c < tile.channels; c++)
+      fm_bf16_pack(to + c * rows->area, buffer + c * CHUNK_TURN_PIXELS, tile.pixels);
+  }
 }
 
 const float *fm_chunk_read(const fm_tensor *t, const fm_tensor *layout, size_t start, size_t count,
@@ -269,8 +316,7 @@ void fm_chunk_write(const fm_tensor *t, const fm_tensor *layout, size_t start, s
     part = chunk_part(layout, start + done, count - done);
     if (chunk_turns(t, layout, start + done, part)) {
       const chunk_rows rows = chunk_rows_of(t, layout, start + done, part);
-      chunk_turn(rows.first, rows.area, values + done, (size_t)layout->block, rows.pixels,
-                 rows.channels);
+      chunk_turn_out(&rows, (size_t)layout->block, values + done);
       continue;
     }
     for (size_t k = 0; k < (size_t)layout->block; k++) {

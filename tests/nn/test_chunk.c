@@ -51,28 +51,56 @@ static void test_what_is_written_in_pieces_is_there(void **unused) {
   }
 }
 
+// Numbers that bf16 holds exactly, and twice them.
+static float test_short_number(size_t at) {
+  return (float)(at * 7919 % 251);
+}
+
+static fm_tensor test_tensor(fm_dtype dtype, fm_shape shape, int block) {
+  fm_tensor t = {.dtype = dtype, .shape = shape, .block = block};
+  t.data = test_memory(fm_tensor_elements(&t));
+  memset(t.data, 0xff, fm_tensor_bytes(&t));
+  return t;
+}
+
+static float test_element(const fm_tensor *t, size_t at) {
+  return t->dtype == FM_BF16 ? fm_bf16_to_f32(((const uint16_t *)t->data)[at])
+                             : ((const float *)t->data)[at];
+}
+
+static void test_fill(const fm_tensor *t) {
+  for (size_t i = 0; i < fm_tensor_elements(t); ++i)
+    if (t->dtype == FM_BF16)
+      ((uint16_t *)t->data)[i] = fm_f32_to_bf16(test_short_number(i));
+    else
+      ((float *)t->data)[i] = test_short_number(i);
+}
+
+static void test_padding(const fm_tensor *blocks) {
+  const size_t area = (size_t)blocks->shape.h * (size_t)blocks->shape.w;
+  const size_t block = (size_t)blocks->block, used = (size_t)blocks->shape.c % block;
+  const size_t last = fm_tensor_elements(blocks) - area * block;
+  for (size_t i = 0; i < area * block; ++i)
+    if (used > 0 && i % block >= used)
+      assert_true(test_element(blocks, last + i) == 0);
+}
+
 // Blocks of 16 from plain memory and back, the padding of the last block zeroed.
-static void test_copy(fm_shape shape) {
-  fm_tensor plain = {.dtype = FM_F32, .shape = shape, .block = 1}, back = plain, blocks = plain;
-  blocks.block = 16;
-  const size_t total = fm_tensor_elements(&plain), padded = fm_tensor_elements(&blocks);
-  plain.data = test_memory(total);
-  blocks.data = test_memory(padded);
-  back.data = test_memory(total);
-  memset(blocks.data, 0xff, padded * sizeof(float));
-  for (size_t i = 0; i < total; ++i)
-    ((float *)plain.data)[i] = test_number(i);
+static void test_copy(fm_shape shape, fm_dtype plain_dtype, fm_dtype block_dtype) {
+  fm_tensor plain = test_tensor(plain_dtype, shape, 1), back = test_tensor(plain_dtype, shape, 1);
+  fm_tensor blocks = test_tensor(block_dtype, shape, 16);
+  const size_t total = fm_tensor_elements(&plain), area = (size_t)shape.h * (size_t)shape.w;
+  test_fill(&plain);
   fm_tensor_copy(&blocks, &plain);
+  for (size_t i = 0; i < 16 * area && i < total; ++i) // of the first block
+    if (shape.c >= 16)
+      assert_true(test_element(&blocks, i % area * 16 + i / area) == test_element(&plain, i));
   fm_tensor_add(&blocks, &blocks);
   fm_tensor_copy(&back, &blocks);
   for (size_t i = 0; i < total; ++i)
-    if (((float *)back.data)[i] != 2 * test_number(i))
-      fail_msg("element %zu of %zu is %g", i, total, (double)((float *)back.data)[i]);
-  const size_t area = (size_t)shape.h * (size_t)shape.w, used = (size_t)shape.c % 16;
-  const float *last = (float *)blocks.data + padded - area * 16;
-  for (size_t i = 0; i < area * 16; ++i)
-    if (used > 0 && i % 16 >= used)
-      assert_true(last[i] == 0);
+    if (test_element(&back, i) != 2 * test_short_number(i))
+      fail_msg("element %zu of %zu is %g", i, total, (double)test_element(&back, i));
+  test_padding(&blocks);
   free(plain.data);
   free(blocks.data);
   free(back.data);
@@ -80,8 +108,14 @@ static void test_copy(fm_shape shape) {
 
 static void test_copies_and_sums_keep_every_number(void **unused) {
   (void)unused;
-  test_copy((fm_shape){2, 19, 7, 5});
-  test_copy((fm_shape){1, 19, 701, 703}); // 36 MiB, 60 in blocks
+  static const fm_dtype dtypes[] = {FM_F32, FM_BF16};
+  for (size_t i = 0; i < 4; ++i) {
+    test_copy((fm_shape){2, 19, 7, 5}, dtypes[i / 2], dtypes[i % 2]);
+    test_copy((fm_shape){3, 32, 7, 7}, dtypes[i / 2], dtypes[i % 2]);
+    test_copy((fm_shape){2, 2, 1, 3}, dtypes[i / 2], dtypes[i % 2]);
+    test_copy((fm_shape){1, 21, 9, 131}, dtypes[i / 2], dtypes[i % 2]); // longer than a tile
+  }
+  test_copy((fm_shape){1, 19, 701, 703}, FM_F32, FM_F32); // 36 MiB, 60 in blocks
 }
 
 int main(void) {
