@@ -47,7 +47,7 @@ static fm_status linear_infer(const fm_node *node, const fm_shape *x, fm_shape *
 }
 
 typedef struct linear_descs {
-  dnnl_memory_desc_t x, y, bias, weight_any, diff_any, master;
+  dnnl_memory_desc_t x, y, bias, weight_any, diff, master;
 } linear_descs;
 
 static fm_status linear_weight_desc(dnnl_memory_desc_t *out, const fm_op_context *context,
@@ -89,7 +89,8 @@ static fm_status linear_make_descs(linear_descs *d, fm_op_context *context) {
   const dnnl_dims_t channels = {context->y.shape.c};
   FM_DNNL(dnnl_memory_desc_init_by_tag(&d->bias, 1, channels, dnnl_f32, dnnl_a));
   FM_TRY(linear_weight_desc(&d->weight_any, context, state->int8 ? dnnl_s8 : type, true));
-  FM_TRY(linear_weight_desc(&d->diff_any, context, dnnl_f32, true));
+  // oneDNN would turn a gradient over plain maps, which would then have to be turned back.
+  FM_TRY(linear_weight_desc(&d->diff, context, dnnl_f32, state->flat || x->block != 1));
   return linear_weight_desc(&d->master, context, dnnl_f32, false);
 }
 
@@ -207,8 +208,7 @@ static fm_status linear_prepare_weights(fm_op_context *context, const linear_des
                                         dnnl_primitive_desc_t hint, size_t *diff_bytes) {
   linear_state *state = context->state;
   dnnl_inner_product_desc_t desc;
-  FM_DNNL(
-      dnnl_inner_product_backward_weights_desc_init(&desc, &d->x, &d->diff_any, &d->bias, &d->y));
+  FM_DNNL(dnnl_inner_product_backward_weights_desc_init(&desc, &d->x, &d->diff, &d->bias, &d->y));
   dnnl_primitive_desc_t pd;
   FM_DNNL(dnnl_primitive_desc_create(&pd, &desc, attributes, fm_dnnl_engine(), hint));
   const dnnl_memory_desc_t diff = *dnnl_primitive_desc_query_md(pd, dnnl_query_diff_weights_md, 0);
