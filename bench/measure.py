@@ -14,7 +14,8 @@ PIP = ("onnxruntime==1.32.0", "onnx==1.17.0", "ml_dtypes==0.5.4", "openvino", "p
 
 def fail(words, output):
     last = (output.strip() or "no message").splitlines()[-1]
-    return RuntimeError(f"{' '.join(map(str, words[:3]))}: {last}")
+    # Names without their folders: these lines come into the documents.
+    return RuntimeError(f"{' '.join(Path(word).name for word in words[:3])}: {last}")
 
 
 def run(*words):
@@ -24,14 +25,19 @@ def run(*words):
     return done.stdout
 
 
+def is_installed(python, requirement):
+    name, _, version = requirement.partition("==")
+    program = f"from importlib.metadata import version; exit({version!r} not in ('', version({name!r})))"
+    return subprocess.run([python, "-c", program], capture_output=True).returncode == 0
+
+
 def install_peers(folder):
     """The Python of an environment that sees Debian's PyTorch and has, from PyPI, what can be had of PIP."""
     python = folder / "bin" / "python3"
     if not python.exists():
         run("/usr/bin/python3", "-m", "venv", "--system-site-packages", folder)
     for requirement in PIP:
-        module = requirement.split("==")[0]
-        if subprocess.run([python, "-c", f"import {module}"], capture_output=True).returncode:
+        if not is_installed(python, requirement):
             print(f"installing {requirement}", file=sys.stderr)
             subprocess.run([python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", requirement])
     return python

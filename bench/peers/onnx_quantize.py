@@ -5,6 +5,7 @@ usage: onnx_quantize.py MODEL.onnx OUT.onnx --size PX
 Convolutions and matrix products are narrowed, their ranges taken from random pictures: what is timed does not depend on them.
 """
 import argparse
+import tempfile
 
 import numpy as np
 from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
@@ -29,11 +30,12 @@ def main():
     parser.add_argument("out")
     parser.add_argument("--size", type=int, required=True)
     arguments = parser.parse_args()
-    prepared = arguments.out + ".prepared"
-    quant_pre_process(arguments.model, prepared, skip_symbolic_shape=True)
-    quantize_static(prepared, arguments.out, Pictures(arguments.size), quant_format=QuantFormat.QDQ, per_channel=True,
-                    weight_type=QuantType.QInt8, activation_type=QuantType.QUInt8,
-                    op_types_to_quantize=["Conv", "Gemm", "MatMul"])  # fmt: skip
+    with tempfile.TemporaryDirectory() as folder:
+        prepared = f"{folder}/prepared.onnx"
+        quant_pre_process(arguments.model, prepared, skip_symbolic_shape=True)
+        quantize_static(prepared, arguments.out, Pictures(arguments.size), quant_format=QuantFormat.QDQ, per_channel=True,
+                        weight_type=QuantType.QInt8, activation_type=QuantType.QUInt8,
+                        op_types_to_quantize=["Conv", "Gemm", "MatMul"])  # fmt: skip
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 
 #include <string.h>
 #ifdef __SSE2__
-#include <emmintrin.h>
+#include <immintrin.h>
 #endif
 
 #include "base/clones.h"
@@ -45,7 +45,8 @@ FM_KERNEL void fm_bf16_unpack(float *restrict to, const uint16_t *restrict from,
 }
 
 // fm_f32_to_bf16 without branches, so that it becomes vector code.
-FM_KERNEL void fm_bf16_pack(uint16_t *restrict to, const float *restrict from, size_t count) {
+FM_KERNEL static void chunk_pack_any(uint16_t *restrict to, const float *restrict from,
+                                     size_t count) {
   for (size_t i = 0; i < count; i++) {
     union {
       float f;
@@ -56,6 +57,34 @@ FM_KERNEL void fm_bf16_pack(uint16_t *restrict to, const float *restrict from, s
     uint32_t nan = (v.u & 0x7fffffffu) > 0x7f800000u ? 0xffffffffu : 0u;
     to[i] = (uint16_t)((nearest & ~nan) | (quiet & nan));
   }
+}
+
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
+#define CHUNK_HAS_PACK_UNIT 1
+
+// By the processor's own instruction, which takes numbers below 2^-126 for 0.
+__attribute__((target("avx512f,avx512bw,avx512vl,avx512bf16"))) static void
+chunk_pack_unit(uint16_t *restrict to, const float *restrict from, size_t count) {
+  size_t i = 0;
+  for (; i + 16 <= count; i += 16)
+    _mm256_storeu_si256((__m256i *)(void *)(to + i),
+                        (__m256i)_mm512_cvtneps_pbh(_mm512_loadu_ps(from + i)));
+  if (i < count) {
+    const __mmask16 rest = (__mmask16)((1u << (count - i)) - 1);
+    _mm256_mask_storeu_epi16(to + i, rest,
+                             (__m256i)_mm512_cvtneps_pbh(_mm512_maskz_loadu_ps(rest, from + i)));
+  }
+}
+#endif
+
+void fm_bf16_pack(uint16_t *to, const float *from, size_t count) {
+#ifdef CHUNK_HAS_PACK_UNIT
+  if (__builtin_cpu_supports("avx512bf16")) {
+    chunk_pack_unit(to, from, count);
+    return;
+  }
+#endif
+  chunk_pack_any(to, from, count);
 }
 
 // Whole numbers are read and written one by one: what must be fast has loops of its own (words.h).
@@ -174,9 +203,13 @@ typedef struct chunk_rows {
   size_t area, channels, pixels; // from row to row, as many as there are, in each
 } chunk_rows;
 
+// Numbers of bf16 that are turned at a time: what the first-level cache holds beside the run.
+enum { CHUNK_TURN_SHORT = 2048 };
+
 static bool chunk_turns(const fm_tensor *t, const fm_tensor *layout, size_t start, size_t count) {
   const size_t block = (size_t)layout->block;
-  return !fm_dtype_is_int8(t->dtype) && t->block == 1 && start % block == 0 && count % block == 0;
+  const bool fits = t->dtype == FM_F32 || (t->dtype == FM_BF16 && block <= CHUNK_TURN_SHORT);
+  return fits && t->block == 1 && start % block == 0 && count % block == 0;
 }
 
 static chunk_rows chunk_rows_of(const fm_tensor *t, const fm_tensor *layout, size_t start,
@@ -224,55 +257,76 @@ static void chunk_turn(float *to, size_t to_step, const float *from, size_t from
       to[c * to_step + r] = from[r * from_step + c];
 }
 
-// A few rows of bf16 at a time, through fp32 that the first-level cache holds.
-enum { CHUNK_TURN_ROWS = 4, CHUNK_TURN_PIXELS = 64 };
+typedef uint16_t chunk_eight __attribute__((vector_size(16), aligned(2)));
 
-typedef struct chunk_tile {
-  size_t channel, channels, pixel, pixels;
-} chunk_tile;
-
-static bool chunk_tile_next(chunk_tile *tile, const chunk_rows *rows) {
-  tile->pixel += tile->pixels;
-  if (tile->pixel >= rows->pixels) {
-    tile->pixel = 0;
-    tile->channel += CHUNK_TURN_ROWS;
+static inline __attribute__((always_inline)) void chunk_riffle(chunk_eight out[8],
+                                                               const chunk_eight in[8]) {
+  for (size_t i = 0; i < 4; i++) {
+    out[2 * i] = __builtin_shufflevector(in[i], in[i + 4], 0, 8, 1, 9, 2, 10, 3, 11);
+    out[2 * i + 1] = __builtin_shufflevector(in[i], in[i + 4], 4, 12, 5, 13, 6, 14, 7, 15);
   }
-  const size_t channels = rows->channels - tile->channel, pixels = rows->pixels - tile->pixel;
-  tile->channels = channels < CHUNK_TURN_ROWS ? channels : CHUNK_TURN_ROWS;
-  tile->pixels = pixels < CHUNK_TURN_PIXELS ? pixels : CHUNK_TURN_PIXELS;
-  return tile->channel < rows->channels;
+}
+
+// to[c][r] = from[r][c] for 8 rows of 8.
+static inline __attribute__((always_inline)) void
+chunk_turn_eight(uint16_t *to, size_t to_step, const uint16_t *from, size_t from_step) {
+  chunk_eight even[8], odd[8];
+  for (size_t i = 0; i < 8; i++)
+    even[i] = *(const chunk_eight *)(const void *)(from + i * from_step);
+  chunk_riffle(odd, even);
+  chunk_riffle(even, odd);
+  chunk_riffle(odd, even);
+  for (size_t i = 0; i < 8; i++)
+    *(chunk_eight *)(void *)(to + i * to_step) = odd[i];
+}
+
+FM_KERNEL static void chunk_turn_short(uint16_t *to, size_t to_step, const uint16_t *from,
+                                       size_t from_step, size_t rows, size_t columns) {
+  const size_t whole_rows = rows / 8 * 8, whole_columns = columns / 8 * 8;
+  for (size_t r = 0; r < whole_rows; r += 8)
+    for (size_t c = 0; c < whole_columns; c += 8)
+      chunk_turn_eight(to + c * to_step + r, to_step, from + r * from_step + c, from_step);
+  for (size_t r = 0; r < rows; r++)
+    for (size_t c = r < whole_rows ? whole_columns : 0; c < columns; c++)
+      to[c * to_step + r] = from[r * from_step + c];
+}
+
+static void chunk_turn_in_short(const chunk_rows *rows, size_t block, float *run) {
+  const uint16_t *from = rows->first;
+  uint16_t buffer[CHUNK_TURN_SHORT] = {0}; // the padding stays so
+  const size_t step = CHUNK_TURN_SHORT / block;
+  for (size_t pixel = 0; pixel < rows->pixels; pixel += step) {
+    const size_t rest = rows->pixels - pixel, pixels = rest < step ? rest : step;
+    chunk_turn_short(buffer, block, from + pixel, rows->area, rows->channels, pixels);
+    fm_bf16_unpack(run + pixel * block, buffer, pixels * block);
+  }
+}
+
+static void chunk_turn_out_short(const chunk_rows *rows, size_t block, const float *run) {
+  uint16_t *to = rows->first, buffer[CHUNK_TURN_SHORT];
+  const size_t step = CHUNK_TURN_SHORT / block;
+  for (size_t pixel = 0; pixel < rows->pixels; pixel += step) {
+    const size_t rest = rows->pixels - pixel, pixels = rest < step ? rest : step;
+    fm_bf16_pack(buffer, run + pixel * block, pixels * block);
+    chunk_turn_short(to + pixel, rows->area, buffer, block, pixels, rows->channels);
+  }
 }
 
 static void chunk_turn_in(const chunk_rows *rows, size_t block, float *run) {
-  for (size_t i = 0; i < rows->pixels && rows->channels < block; i++)
-    memset(run + i * block + rows->channels, 0, (block - rows->channels) * sizeof *run);
-  if (rows->dtype == FM_F32) {
-    chunk_turn(run, block, rows->first, rows->area, rows->channels, rows->pixels);
+  if (rows->dtype == FM_BF16) {
+    chunk_turn_in_short(rows, block, run);
     return;
   }
-  float buffer[CHUNK_TURN_ROWS * CHUNK_TURN_PIXELS];
-  for (chunk_tile tile = {0}; chunk_tile_next(&tile, rows);) {
-    const uint16_t *from = (const uint16_t *)rows->first + tile.channel * rows->area + tile.pixel;
-    for (size_t c = 0; c < tile.channels; c++)
-      fm_bf16_unpack(buffer + c * CHUNK_TURN_PIXELS, from + c * rows->area, tile.pixels);
-    chunk_turn(run + tile.pixel * block + tile.channel, block, buffer, CHUNK_TURN_PIXELS,
-               tile.channels, tile.pixels);
-  }
+  for (size_t i = 0; i < rows->pixels && rows->channels < block; i++)
+    memset(run + i * block + rows->channels, 0, (block - rows->channels) * sizeof *run);
+  chunk_turn(run, block, rows->first, rows->area, rows->channels, rows->pixels);
 }
 
 static void chunk_turn_out(const chunk_rows *rows, size_t block, const float *run) {
-  if (rows->dtype == FM_F32) {
+  if (rows->dtype == FM_BF16)
+    chunk_turn_out_short(rows, block, run);
+  else
     chunk_turn(rows->first, rows->area, run, block, rows->pixels, rows->channels);
-    return;
-  }
-  float buffer[CHUNK_TURN_ROWS * CHUNK_TURN_PIXELS];
-  for (chunk_tile tile = {0}; chunk_tile_next(&tile, rows);) {
-    uint16_t *to = (uint16_t *)rows->first + tile.channel * rows->area + tile.pixel;
-    chunk_turn(buffer, CHUNK_TURN_PIXELS, run + tile.pixel * block + tile.channel, block,
-               tile.pixels, tile.channels);
-    for (size_t c = 0; c < tile.channels; c++)
-      fm_bf16_pack(to + c * rows->area, buffer + c * CHUNK_TURN_PIXELS, tile.pixels);
-  }
 }
 
 const float *fm_chunk_read(const fm_tensor *t, const fm_tensor *layout, size_t start, size_t count,

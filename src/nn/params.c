@@ -2,14 +2,19 @@
 #include "nn/params.h"
 
 #include <math.h>
+#include <omp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 
+#include "base/clones.h"
 #include "base/hash.h"
 #include "nn/params_layout.h"
 
-enum { PARAM_ALIGN = 16 }; // floats: every parameter starts on a cache line
+enum {
+  PARAM_ALIGN = 16,     // floats: every parameter starts on a cache line
+  PARAM_PIECE = 1 << 16 // that a thread takes at a time
+};
 
 typedef struct param_lender {
   struct param_lender *next;
@@ -21,6 +26,7 @@ typedef struct param_entry {
   size_t offset, count;
   const float *lent; // values in the lender's memory, read only; NULL: in the block
   const param_lender *lender;
+  bool written; // the gradient, since it was last zero
 } param_entry;
 
 struct fm_params {
@@ -76,7 +82,10 @@ void fm_params_free(fm_params *params) {
 static float *params_block(size_t floats) {
   void *block = mmap(NULL, params_block_bytes(floats), PROT_READ | PROT_WRITE,
                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-  return block == MAP_FAILED ? NULL : block;
+  if (block == MAP_FAILED)
+    return NULL;
+  madvise(block, params_block_bytes(floats), MADV_HUGEPAGE); // a hint, as in workspace.c
+  return block;
 }
 
 // Grows one block from `used` to `reserved` floats, keeping its content.
@@ -141,7 +150,7 @@ fm_status fm_params_add(fm_params *params, const fm_param_spec *spec, int *id) {
   const size_t padded = (count + PARAM_ALIGN - 1) / PARAM_ALIGN * PARAM_ALIGN;
   FM_TRY(params_reserve(params, params->total + padded));
   *id = params->count++;
-  params->entries[*id] = (param_entry){*spec, params->total, count, NULL, NULL};
+  params->entries[*id] = (param_entry){.spec = *spec, .offset = params->total, .count = count};
   params->total += padded;
   return FM_OK;
 }
@@ -283,14 +292,45 @@ fm_status fm_params_set_moment(fm_params *params, int slot, int id, const float 
   return FM_OK;
 }
 
+// The gradients of trained parameters in pieces, which threads share out.
+typedef void param_visit(float *gradient, size_t count, double *out);
+
+static void params_each_piece(const fm_params *params, param_visit *visit, double *partial) {
+#pragma omp parallel
+  {
+    const size_t threads = (size_t)omp_get_num_threads(), thread = (size_t)omp_get_thread_num();
+    size_t piece = 0;
+    for (int i = 0; i < params->count; ++i) {
+      const param_entry *entry = &params->entries[i];
+      const size_t count = entry->spec.kind == FM_PARAM_TRAINED ? entry->count : 0;
+      for (size_t start = 0; start < count; start += PARAM_PIECE, ++piece)
+        if (piece % threads == thread)
+          visit(params->gradient + entry->offset + start,
+                count - start < PARAM_PIECE ? count - start : PARAM_PIECE,
+                partial ? partial + piece : NULL);
+    }
+  }
+}
+
+static size_t params_pieces(const fm_params *params) {
+  size_t pieces = 0;
+  for (int i = 0; i < params->count; ++i)
+    if (params->entries[i].spec.kind == FM_PARAM_TRAINED)
+      pieces += (params->entries[i].count + PARAM_PIECE - 1) / PARAM_PIECE;
+  return pieces;
+}
+
+static void params_zero_piece(float *gradient, size_t count, double *unused) {
+  (void)unused;
+  memset(gradient, 0, count * sizeof *gradient);
+}
+
 void fm_params_zero_gradients(fm_params *params) {
   if (!params->gradient)
     return;
-#pragma omp parallel for schedule(static)
+  params_each_piece(params, params_zero_piece, NULL);
   for (int i = 0; i < params->count; ++i)
-    if (params->entries[i].spec.kind == FM_PARAM_TRAINED)
-      memset(params->gradient + params->entries[i].offset, 0,
-             params->entries[i].count * sizeof(float));
+    params->entries[i].written = false;
 }
 
 void fm_params_freeze(fm_params *params, const char *prefix, bool frozen) {
@@ -301,31 +341,29 @@ void fm_params_freeze(fm_params *params, const char *prefix, bool frozen) {
   }
 }
 
+FM_KERNEL static void params_square_piece(float *gradient, size_t count, double *out) {
+  double lanes[8] = {0};
+  size_t at = 0;
+  for (; at + 8 <= count; at += 8)
+    for (size_t lane = 0; lane < 8; ++lane)
+      lanes[lane] += (double)gradient[at + lane] * (double)gradient[at + lane];
+  for (; at < count; ++at)
+    lanes[0] += (double)gradient[at] * (double)gradient[at];
+  for (size_t lane = 0; lane < 8; ++lane)
+    *out += lanes[lane];
+}
+
 double fm_params_gradient_norm(const fm_params *params) {
-  // One partial sum a parameter, added in their order: the same on any number of threads.
-  double *partial = calloc((size_t)params->count + 1, sizeof *partial);
+  // One partial sum a piece, added in their order: the same on any number of threads.
+  const size_t pieces = params_pieces(params);
+  double *partial = calloc(pieces + 1, sizeof *partial);
   if (!partial || !params->gradient) {
     free(partial);
     return 0;
   }
-#pragma omp parallel for schedule(dynamic, 1)
-  for (int i = 0; i < params->count; ++i) {
-    const param_entry *entry = &params->entries[i];
-    if (entry->spec.kind != FM_PARAM_TRAINED)
-      continue;
-    const float *gradient = params->gradient + entry->offset;
-    double lanes[8] = {0};
-    size_t at = 0;
-    for (; at + 8 <= entry->count; at += 8)
-      for (int lane = 0; lane < 8; ++lane)
-        lanes[lane] += (double)gradient[at + (size_t)lane] * (double)gradient[at + (size_t)lane];
-    for (; at < entry->count; ++at)
-      lanes[0] += (double)gradient[at] * (double)gradient[at];
-    for (int lane = 0; lane < 8; ++lane)
-      partial[i] += lanes[lane];
-  }
+  params_each_piece(params, params_square_piece, partial);
   double sum = 0;
-  for (int i = 0; i < params->count; ++i)
+  for (size_t i = 0; i < pieces; ++i)
     sum += partial[i];
   free(partial);
   return sqrt(sum);
@@ -385,7 +423,12 @@ float *fm_params_own_value(fm_params *params, int id) {
 
 float *fm_params_gradient(fm_params *params, int id) {
   FM_ASSERT(params->gradient);
+  params->entries[id].written = true;
   return params->gradient + params->entries[id].offset;
+}
+
+bool fm_params_gradient_written(const fm_params *params, int id) {
+  return params->entries[id].written;
 }
 
 fm_working **fm_params_working(fm_params *params) {

@@ -89,8 +89,9 @@ static fm_status linear_make_descs(linear_descs *d, fm_op_context *context) {
   const dnnl_dims_t channels = {context->y.shape.c};
   FM_DNNL(dnnl_memory_desc_init_by_tag(&d->bias, 1, channels, dnnl_f32, dnnl_a));
   FM_TRY(linear_weight_desc(&d->weight_any, context, state->int8 ? dnnl_s8 : type, true));
-  // oneDNN would turn a gradient over plain maps, which would then have to be turned back.
-  FM_TRY(linear_weight_desc(&d->diff, context, dnnl_f32, state->flat || x->block != 1));
+  // In the weights' own order, wherever oneDNN has a fast product for that: its favourites are
+  // hardly faster, and turning them back costs more than that.
+  FM_TRY(linear_weight_desc(&d->diff, context, dnnl_f32, !state->flat && x->block != 1));
   return linear_weight_desc(&d->master, context, dnnl_f32, false);
 }
 
@@ -342,7 +343,12 @@ static fm_status linear_backward_weights(fm_op_context *context, void *dy) {
   linear_state *state = context->state;
   uint8_t *scratch = context->scratch;
   const int *params = context->node->params;
-  float *diff = (float *)(void *)(scratch + state->scratch_diff);
+  const bool trains = linear_trains(context, LINEAR_WEIGHT);
+  // The first of a step's gradients is written where it belongs, the others are added.
+  const bool first = trains && !state->reorders_weight_gradient &&
+                     !fm_params_gradient_written(context->params, params[LINEAR_WEIGHT]);
+  float *gradient = trains ? fm_params_gradient(context->params, params[LINEAR_WEIGHT]) : NULL;
+  float *diff = first ? gradient : (float *)(void *)(scratch + state->scratch_diff);
   float *diff_bias = (float *)(void *)(scratch + state->scratch_bias);
   fm_primitive *primitive = &state->backward_weights;
   fm_primitive_set(primitive, DNNL_ARG_SRC, linear_source(context, state->scratch_x));
@@ -358,8 +364,7 @@ static fm_status linear_backward_weights(fm_op_context *context, void *dy) {
     FM_TRY(fm_primitive_run(&state->weight_gradient_reorder));
   }
   const size_t total = fm_params_elements(context->params, params[LINEAR_WEIGHT]);
-  if (linear_trains(context, LINEAR_WEIGHT)) {
-    float *gradient = fm_params_gradient(context->params, params[LINEAR_WEIGHT]);
+  if (trains && !first) {
 #pragma omp parallel for schedule(static)
     for (size_t start = 0; start < total; start += FM_CHUNK)
       linear_add(gradient + start, diff + start,
