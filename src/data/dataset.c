@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/hash.h"
 #include "data/classes.h"
 #include "data/problems.h"
 #include "data/source.h"
@@ -23,6 +24,8 @@ struct fm_dataset {
   const fm_source_file **pictures;    // of each sample; NULL when missing
   fm_fingerprint *fingerprints;       // of each sample; NULL before the pictures were checked
   size_t count;
+  uint32_t *cells; // a hash table of names: the sample's place + 1, 0 where there is none
+  size_t cell_mask;
   fm_problem_list problems;
 };
 
@@ -304,6 +307,27 @@ static fm_status dataset_add_sample(fm_dataset *dataset, const dataset_item *ite
   return FM_OK;
 }
 
+// The cell that holds the sample of this name, or the empty one where it would be.
+static size_t dataset_cell(const fm_dataset *dataset, const char *name) {
+  size_t cell = fm_hash(FM_HASH_START, name, strlen(name)) & dataset->cell_mask;
+  while (dataset->cells[cell] && strcmp(dataset->samples[dataset->cells[cell] - 1].name, name) != 0)
+    cell = (cell + 1) & dataset->cell_mask;
+  return cell;
+}
+
+static fm_status dataset_index(fm_dataset *dataset) {
+  size_t cells = 16;
+  free(dataset->cells);
+  while (cells < 2 * dataset->count)
+    cells *= 2;
+  dataset->cells = calloc(cells, sizeof *dataset->cells);
+  FM_CHECK_ALLOC(dataset->cells);
+  dataset->cell_mask = cells - 1;
+  for (size_t i = 0; i < dataset->count; i++)
+    dataset->cells[dataset_cell(dataset, dataset->samples[i].name)] = (uint32_t)(i + 1);
+  return FM_OK;
+}
+
 static fm_status dataset_fill(dataset_opening *opening) {
   fm_dataset *dataset = opening->dataset;
   size_t count = dataset->source.annotations.count;
@@ -324,7 +348,7 @@ static fm_status dataset_fill(dataset_opening *opening) {
   if (dataset->count == 0)
     return fm_fail(FM_ERR_FORMAT, "%s: nothing usable, first %s: %s", dataset->path,
                    dataset->problems.items[0].file, dataset->problems.items[0].reason);
-  return FM_OK;
+  return dataset_index(dataset);
 }
 
 static fm_status dataset_open(fm_dataset *dataset, const char *path,
@@ -368,6 +392,7 @@ void fm_dataset_free(fm_dataset *dataset) {
   free(dataset->annotations);
   free(dataset->pictures);
   free(dataset->fingerprints);
+  free(dataset->cells);
   fm_problem_list_release(&dataset->problems);
   fm_classes_release(&dataset->classes);
   fm_source_release(&dataset->source);
@@ -384,25 +409,8 @@ const fm_sample *fm_dataset_sample(const fm_dataset *dataset, size_t index) {
   return &dataset->samples[index];
 }
 
-// Compares "name.xml" with the name of an annotation file.
-static int dataset_compare_name(const char *name, const char *file_name) {
-  size_t length = strlen(name);
-  int order = strncmp(name, file_name, length);
-  return order ? order : strcmp(".xml", file_name + length);
-}
-
 ptrdiff_t fm_dataset_find(const fm_dataset *dataset, const char *name) {
-  size_t low = 0, high = dataset->count;
-  while (low < high) {
-    size_t middle = low + (high - low) / 2;
-    if (strcmp(dataset->samples[middle].name, name) == 0)
-      return (ptrdiff_t)middle;
-    if (dataset_compare_name(name, dataset->annotations[middle]->name) < 0)
-      high = middle;
-    else
-      low = middle + 1;
-  }
-  return -1;
+  return (ptrdiff_t)dataset->cells[dataset_cell(dataset, name)] - 1;
 }
 
 int fm_dataset_class_count(const fm_dataset *dataset) {
@@ -460,7 +468,7 @@ fm_status fm_dataset_image(const fm_dataset *dataset, size_t index, fm_image *ou
 }
 
 // Removes the samples whose flag is set.
-static void dataset_drop(fm_dataset *dataset, const bool *broken) {
+static fm_status dataset_drop(fm_dataset *dataset, const bool *broken) {
   size_t kept = 0;
   for (size_t i = 0; i < dataset->count; i++) {
     if (broken[i]) {
@@ -475,6 +483,7 @@ static void dataset_drop(fm_dataset *dataset, const bool *broken) {
     kept++;
   }
   dataset->count = kept;
+  return dataset_index(dataset);
 }
 
 // One failed picture becomes a problem; the reasons are added in the order of the samples, whatever
@@ -527,7 +536,7 @@ fm_status fm_dataset_check_pictures(fm_dataset *dataset) {
   }
   fm_status status = dataset_add_broken(dataset, broken);
   if (status == FM_OK)
-    dataset_drop(dataset, broken);
+    status = dataset_drop(dataset, broken);
   free(broken);
   FM_TRY(status);
   FM_TRY(dataset_describe_strict(dataset));

@@ -297,25 +297,27 @@ fm_status fm_split_read(fm_split *out, const char *path) {
   return FM_OK;
 }
 
-static size_t split_count_label(const fm_split_list *list, const fm_dataset *dataset, int label) {
-  size_t faces = 0;
+void fm_split_list_count_faces(const fm_split_list *list, const fm_dataset *dataset,
+                               size_t *faces) {
   for (size_t i = 0; i < list->count; i++) {
-    ptrdiff_t index = fm_dataset_find(dataset, list->names[i]);
+    const ptrdiff_t index = fm_dataset_find(dataset, list->names[i]);
     if (index < 0)
       continue;
     const fm_sample *sample = fm_dataset_sample(dataset, (size_t)index);
     for (size_t j = 0; j < sample->object_count; j++)
-      faces += sample->objects[j].label == label;
+      faces[sample->objects[j].label - 1]++;
   }
-  return faces;
 }
 
 void fm_split_count_faces(const fm_split *split, const fm_dataset *dataset, size_t fold,
                           size_t *counts) {
   FM_ASSERT(fold < split->fold_count);
-  for (int label = 1; label <= fm_dataset_class_count(dataset); label++)
-    counts[label - 1] = split_count_label(&split->train, dataset, label) -
-                        split_count_label(&split->folds[fold], dataset, label);
+  const size_t classes = (size_t)fm_dataset_class_count(dataset);
+  memset(counts, 0, classes * sizeof *counts);
+  fm_split_list_count_faces(&split->folds[fold], dataset, counts);
+  for (size_t i = 0; i < classes; i++)
+    counts[i] = 0 - counts[i];
+  fm_split_list_count_faces(&split->train, dataset, counts);
 }
 
 // All builders below return NULL when out of memory or for a name that is not UTF-8; jansson's

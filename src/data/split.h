@@ -43,8 +43,11 @@ FM_MUST_USE fm_status fm_split_read(fm_split *out, const char *path);
 FM_MUST_USE fm_status fm_split_format(char **out, const fm_split *split, const fm_dataset *dataset);
 FM_MUST_USE fm_status fm_split_write(const fm_split *split, const fm_dataset *dataset,
                                      const char *path);
+// Adds the faces of the list's pictures to faces[label - 1]. Names that the data set does not have
+// count nothing.
+void fm_split_list_count_faces(const fm_split_list *list, const fm_dataset *dataset, size_t *faces);
 // counts[label - 1] becomes the faces in the train part of fold `fold` (train without its valid
-// list). Names that the data set does not have count nothing.
+// list).
 void fm_split_count_faces(const fm_split *split, const fm_dataset *dataset, size_t fold,
                           size_t *counts);
 void fm_split_release(fm_split *split);

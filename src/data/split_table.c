@@ -29,27 +29,16 @@ void fm_split_table_release(fm_split_table *table) {
   *table = (fm_split_table){0};
 }
 
-static void split_table_count(size_t *faces, const fm_split_list *list, const fm_dataset *dataset) {
-  for (size_t i = 0; i < list->count; i++) {
-    const ptrdiff_t index = fm_dataset_find(dataset, list->names[i]);
-    if (index < 0)
-      continue;
-    const fm_sample *sample = fm_dataset_sample(dataset, (size_t)index);
-    for (size_t j = 0; j < sample->object_count; j++)
-      faces[sample->objects[j].label - 1]++;
-  }
-}
-
 static fm_status split_table_fill(fm_split_table *out, const fm_split *split,
                                   const fm_dataset *dataset) {
   for (size_t i = 0; i < out->class_count; i++) {
     out->classes[i] = strdup(fm_dataset_class_name(dataset, (int)i + 1));
     FM_CHECK_ALLOC(out->classes[i]);
   }
-  split_table_count(out->faces, &split->train, dataset);
+  fm_split_list_count_faces(&split->train, dataset, out->faces);
   for (size_t fold = 0; fold < out->fold_count; fold++) {
     size_t *row = out->train + fold * out->class_count;
-    split_table_count(row, &split->folds[fold], dataset);
+    fm_split_list_count_faces(&split->folds[fold], dataset, row);
     for (size_t i = 0; i < out->class_count; i++)
       row[i] = out->faces[i] - row[i];
     out->images[fold] = split->folds[fold].count;
