@@ -68,6 +68,17 @@ static void describe_inner_product(const dnnl_inner_product_desc_t *d, const cha
              (long)x->dims[0], inputs, (long)y->dims[1]);
 }
 
+static void describe_matrices(const dnnl_matmul_desc_t *d, const char *implementation, char *text,
+                              fm_work *out) {
+  const long rows = (long)d->dst_desc.dims[0], columns = (long)d->dst_desc.dims[1];
+  const long inputs = (long)d->src_desc.dims[1];
+  out->flops = 2.0 * (double)rows * (double)columns * (double)inputs;
+  const int used = snprintf(text, FM_PROFILE_NAME_BYTES, "linear forward, %s", implementation);
+  if (fm_profile_is_by_layer())
+    snprintf(text + used, (size_t)(FM_PROFILE_NAME_BYTES - used), ", %ld x %ld to %ld", rows,
+             inputs, columns);
+}
+
 bool fm_primitive_describe(const_dnnl_primitive_t primitive, char *text, fm_work *out) {
   const_dnnl_primitive_desc_t pd = NULL;
   const char *implementation = "?";
@@ -83,12 +94,17 @@ bool fm_primitive_describe(const_dnnl_primitive_t primitive, char *text, fm_work
     dnnl_primitive_desc_query(pd, dnnl_query_convolution_d, 0, &convolution);
   if (kind == dnnl_inner_product)
     dnnl_primitive_desc_query(pd, dnnl_query_inner_product_d, 0, &product);
+  const dnnl_matmul_desc_t *matrices = NULL;
+  if (kind == dnnl_matmul)
+    dnnl_primitive_desc_query(pd, dnnl_query_matmul_d, 0, &matrices);
   if (convolution)
     describe_convolution(convolution, implementation, text, out);
   else if (product)
     describe_inner_product(product, implementation, text, out);
+  else if (matrices)
+    describe_matrices(matrices, implementation, text, out);
   else
     snprintf(text, FM_PROFILE_NAME_BYTES, "%s, %s",
              kind == dnnl_reorder ? "change of layout" : "pooling", implementation);
-  return convolution || product;
+  return convolution || product || matrices;
 }

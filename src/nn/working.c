@@ -67,18 +67,37 @@ void fm_working_free_all(fm_working *working) {
   }
 }
 
+// What a turned weight's rows are in the primitive's eyes: (inputs, channels), or channels first.
+static bool working_has_columns(const fm_working_spec *spec) {
+  return spec->master.format_desc.blocking.strides[0] == 1;
+}
+
+static dnnl_status_t working_rows_desc(dnnl_memory_desc_t *out, const fm_working *working,
+                                       dnnl_dim_t first) {
+  const bool columns = working_has_columns(&working->spec);
+  dnnl_dims_t dims = {working->turned_rows, working->spec.master.dims[1]}, at = {first, 0};
+  if (columns) {
+    dims[0] = working->spec.master.dims[0];
+    dims[1] = working->turned_rows;
+    at[0] = 0;
+    at[1] = first;
+  }
+  return working->turned_rows == working->spec.channels
+             ? (*out = working->spec.wanted, dnnl_success)
+             : dnnl_memory_desc_init_submemory(out, &working->spec.wanted, dims, at);
+}
+
 // Rows are turned a few at a time: weights that detection reads once shall not be there twice.
 static fm_status working_prepare_turned(fm_working *working) {
   const fm_working_spec *spec = &working->spec;
-  FM_ASSERT(!working_folds(spec) && !working->scales && spec->master.ndims == 2);
-  const dnnl_dim_t columns = spec->master.dims[1];
-  const bool parts = spec->channels % WORKING_TURNED_ROWS == 0;
-  const dnnl_dims_t dims = {parts ? WORKING_TURNED_ROWS : spec->channels, columns}, first = {0, 0};
-  working->turned_rows = (int)dims[0];
-  dnnl_memory_desc_t from, to = spec->wanted;
-  FM_DNNL(dnnl_memory_desc_init_by_tag(&from, 2, dims, dnnl_f32, dnnl_ab));
-  if (parts)
-    FM_DNNL(dnnl_memory_desc_init_submemory(&to, &spec->wanted, dims, first));
+  FM_ASSERT(!working_folds(spec) && spec->master.ndims == 2);
+  // Some layouts of whole numbers end with a sum of each row, which only a reorder of all writes.
+  const bool parts = spec->channels % WORKING_TURNED_ROWS == 0 && !spec->wanted.extra.flags;
+  working->turned_rows = parts ? WORKING_TURNED_ROWS : spec->channels;
+  dnnl_memory_desc_t from = spec->master, to;
+  from.dims[working_has_columns(spec)] = working->turned_rows;
+  from.padded_dims[working_has_columns(spec)] = working->turned_rows;
+  FM_DNNL(working_rows_desc(&to, working, 0));
   return fm_primitive_reorder(&working->reorder, &from, &to);
 }
 
@@ -169,40 +188,6 @@ static fm_status working_reorder(fm_working *working, const float *source) {
   return fm_primitive_run(&working->reorder);
 }
 
-// (c, h, w) to (h, w, c).
-static void working_turn_row(float *out, const float *from, size_t count, size_t channels) {
-  const size_t area = count / channels;
-  for (size_t pixel = 0; pixel < area; ++pixel)
-    for (size_t c = 0; c < channels; ++c)
-      out[pixel * channels + c] = from[c * area + pixel];
-}
-
-static fm_status working_turn(fm_working *working, const float *source) {
-  const fm_working_spec *spec = &working->spec;
-  const size_t row = (size_t)spec->master.dims[1], rows = (size_t)working->turned_rows;
-  const dnnl_dims_t dims = {working->turned_rows, spec->master.dims[1]};
-  float *turned = aligned_alloc(64, (rows * row * sizeof *turned + 63) / 64 * 64);
-  FM_CHECK_ALLOC(turned);
-  fm_status status = FM_OK;
-  for (size_t first = 0; first < (size_t)spec->channels && status == FM_OK; first += rows) {
-#pragma omp parallel for schedule(static)
-    for (size_t r = 0; r < rows; ++r)
-      working_turn_row(turned + r * row, source + (first + r) * row, row, (size_t)spec->turned);
-    dnnl_memory_desc_t part;
-    const dnnl_dims_t at = {(dnnl_dim_t)first, 0};
-    status = fm_dnnl_check(dnnl_memory_desc_init_submemory(&part, &spec->wanted, dims, at),
-                           "dnnl_memory_desc_init_submemory");
-    if (status < 0)
-      break;
-    const size_t offset = (size_t)part.offset0 * dnnl_data_type_size(spec->wanted.data_type);
-    fm_primitive_set(&working->reorder, DNNL_ARG_FROM, turned);
-    fm_primitive_set(&working->reorder, DNNL_ARG_TO, (uint8_t *)working->memory + offset);
-    status = fm_primitive_run(&working->reorder);
-  }
-  free(turned);
-  return status;
-}
-
 // In lanes: a maximum of all is not made a vector.
 FM_KERNEL static float working_most(const float *row, size_t count) {
   float most[WORKING_LANES] = {0};
@@ -251,6 +236,41 @@ static void working_scale(fm_working *working, const float *source, float *out) 
     for (size_t i = 0; i < row; ++i)
       out[(size_t)c * row + i] = from[i] * scale;
   }
+}
+
+// A row from (c, h, w) to (h, w, c), by its factor.
+static void working_turn_row(fm_working *working, size_t row, float *out, const float *from,
+                             size_t count) {
+  const size_t channels = (size_t)working->spec.turned, area = count / channels;
+  const float factor = working_factor(working, (int)row, from, count, 1);
+  for (size_t pixel = 0; pixel < area; ++pixel)
+    for (size_t c = 0; c < channels; ++c)
+      out[pixel * channels + c] = from[c * area + pixel] * factor;
+}
+
+static fm_status working_turn(fm_working *working, const float *source) {
+  const fm_working_spec *spec = &working->spec;
+  const size_t row = (size_t)spec->master.dims[!working_has_columns(spec)];
+  const size_t rows = (size_t)working->turned_rows;
+  float *turned = aligned_alloc(64, (rows * row * sizeof *turned + 63) / 64 * 64);
+  FM_CHECK_ALLOC(turned);
+  fm_status status = FM_OK;
+  for (size_t first = 0; first < (size_t)spec->channels && status == FM_OK; first += rows) {
+#pragma omp parallel for schedule(static)
+    for (size_t r = 0; r < rows; ++r)
+      working_turn_row(working, first + r, turned + r * row, source + (first + r) * row, row);
+    dnnl_memory_desc_t part;
+    status = fm_dnnl_check(working_rows_desc(&part, working, (dnnl_dim_t)first),
+                           "dnnl_memory_desc_init_submemory");
+    if (status < 0)
+      break;
+    const size_t offset = (size_t)part.offset0 * dnnl_data_type_size(spec->wanted.data_type);
+    fm_primitive_set(&working->reorder, DNNL_ARG_FROM, turned);
+    fm_primitive_set(&working->reorder, DNNL_ARG_TO, (uint8_t *)working->memory + offset);
+    status = fm_primitive_run(&working->reorder);
+  }
+  free(turned);
+  return status;
 }
 
 static fm_status working_fold_weight(fm_working *working) {

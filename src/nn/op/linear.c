@@ -7,6 +7,7 @@
 
 #include "base/clones.h"
 #include "nn/chunk.h"
+#include "nn/library.h"
 #include "nn/op.h"
 #include "nn/op/int8.h"
 #include "nn/params_layout.h"
@@ -24,6 +25,7 @@ typedef struct linear_state {
   fm_primitive forward, backward_data, backward_weights, weight_gradient_reorder;
   bool reorders_weight_gradient, flat; // flat: x is a matrix to oneDNN
   bool turned;                         // whose rows are (h,w,c)
+  bool multiplies;                     // forward is a product of matrices to oneDNN
   bool int8, converts;                 // converts: x arrives in another number type or order
   float *int8_bias;                    // of the product in whole numbers, else NULL
   fm_working *weight, *bias, *weight_backward;
@@ -54,6 +56,12 @@ static fm_status linear_weight_desc(dnnl_memory_desc_t *out, const fm_op_context
                                     dnnl_data_type_t type, bool any) {
   const linear_state *state = context->state;
   const fm_shape x = context->x[0].shape;
+  if (state->multiplies) {
+    const dnnl_dims_t turned = {(dnnl_dim_t)x.c * x.h * x.w, context->y.shape.c};
+    FM_DNNL(
+        dnnl_memory_desc_init_by_tag(out, 2, turned, type, any ? dnnl_format_tag_any : dnnl_ba));
+    return FM_OK;
+  }
   dnnl_dims_t dims = {context->y.shape.c, x.c, x.h, x.w};
   if (state->flat)
     dims[1] *= (dnnl_dim_t)x.h * x.w;
@@ -63,14 +71,18 @@ static fm_status linear_weight_desc(dnnl_memory_desc_t *out, const fm_op_context
   return FM_OK;
 }
 
-// Interleaved pictures are matrices too, of which oneDNN has the faster product in bf16.
+// Interleaved pictures are matrices too, of which oneDNN has the faster product in bf16 and int8.
 static void linear_flatten(fm_op_context *context) {
   linear_state *state = context->state;
   const fm_tensor *x = &state->x;
   const bool interleaved = x->block == x->shape.c;
   const bool pixel = x->shape.h == 1 && x->shape.w == 1;
-  state->turned = interleaved && !pixel && x->dtype == FM_BF16 && context->purpose != FM_TRAIN;
+  const bool narrow =
+      context->purpose != FM_TRAIN && (state->int8 ? fm_nn_has_vnni() : x->dtype == FM_BF16);
+  state->turned = interleaved && !pixel && narrow;
   state->flat = state->turned || (pixel && (x->block == 1 || interleaved));
+  // Its matrix product is a tenth faster than its inner product, where only that is needed.
+  state->multiplies = state->flat && narrow;
 }
 
 static fm_status linear_make_descs(linear_descs *d, fm_op_context *context) {
@@ -86,8 +98,11 @@ static fm_status linear_make_descs(linear_descs *d, fm_op_context *context) {
   }
   const dnnl_dims_t out = {context->y.shape.n, context->y.shape.c};
   FM_DNNL(dnnl_memory_desc_init_by_tag(&d->y, 2, out, fm_dnnl_type(context->y.dtype), dnnl_ab));
-  const dnnl_dims_t channels = {context->y.shape.c};
-  FM_DNNL(dnnl_memory_desc_init_by_tag(&d->bias, 1, channels, dnnl_f32, dnnl_a));
+  const dnnl_dims_t channels = {context->y.shape.c}, row = {1, context->y.shape.c};
+  if (state->multiplies)
+    FM_DNNL(dnnl_memory_desc_init_by_tag(&d->bias, 2, row, dnnl_f32, dnnl_ab));
+  else
+    FM_DNNL(dnnl_memory_desc_init_by_tag(&d->bias, 1, channels, dnnl_f32, dnnl_a));
   FM_TRY(linear_weight_desc(&d->weight_any, context, state->int8 ? dnnl_s8 : type, true));
   // In the weights' own order, wherever oneDNN has a fast product for that: its favourites are
   // hardly faster, and turning them back costs more than that.
@@ -126,14 +141,21 @@ static fm_status linear_attributes(dnnl_primitive_attr_t *out, const linear_opti
 // Takes over the attributes.
 static fm_status linear_forward_pd(dnnl_primitive_desc_t *pd, const fm_op_context *context,
                                    const linear_descs *d, dnnl_primitive_attr_t attributes) {
-  dnnl_inner_product_desc_t desc;
-  dnnl_status_t status = dnnl_inner_product_forward_desc_init(
-      &desc, context->purpose == FM_TRAIN ? dnnl_forward_training : dnnl_forward_inference, &d->x,
-      &d->weight_any, &d->bias, &d->y);
+  dnnl_inner_product_desc_t inner;
+  dnnl_matmul_desc_t matrices;
+  const linear_state *state = context->state;
+  const dnnl_prop_kind_t kind =
+      context->purpose == FM_TRAIN ? dnnl_forward_training : dnnl_forward_inference;
+  dnnl_status_t status =
+      state->multiplies ? dnnl_matmul_desc_init(&matrices, &d->x, &d->weight_any, &d->bias, &d->y)
+                        : dnnl_inner_product_forward_desc_init(&inner, kind, &d->x, &d->weight_any,
+                                                               &d->bias, &d->y);
   if (status == dnnl_success)
-    status = dnnl_primitive_desc_create(pd, &desc, attributes, fm_dnnl_engine(), NULL);
+    status = dnnl_primitive_desc_create(
+        pd, state->multiplies ? (const void *)&matrices : (const void *)&inner, attributes,
+        fm_dnnl_engine(), NULL);
   dnnl_primitive_attr_destroy(attributes);
-  return fm_dnnl_check(status, "dnnl_inner_product_forward");
+  return fm_dnnl_check(status, "a linear layer's forward product");
 }
 
 // Takes over pd.
