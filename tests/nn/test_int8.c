@@ -4,13 +4,13 @@
 
 // --- linear: the flattening of interleaved maps, and of fp32 in plain order
 
-static void int8_run_linear(fm_dtype source, fm_shape shape, bool relu) {
-  enum { OUT = 21 };
+static void int8_run_linear(fm_dtype source, fm_shape shape, int outputs, bool relu) {
+  const size_t features = (size_t)outputs;
   int8_run run;
   int8_init(&run, &shape, 1);
   const fm_value y = fm_linear(run.graph, run.inputs[0],
                                &(fm_linear_options){.name = "fc",
-                                                    .out_features = OUT,
+                                                    .out_features = outputs,
                                                     .in_height = shape.h,
                                                     .in_width = shape.w,
                                                     .act = relu ? FM_ACT_RELU : FM_ACT_NONE,
@@ -20,11 +20,12 @@ static void int8_run_linear(fm_dtype source, fm_shape shape, bool relu) {
     int8_set_range(&run, "a", -1, 1);
   test_check(fm_params_initialise(run.params, 5));
   const size_t row = (size_t)(shape.c * shape.h * shape.w);
-  float *weight = test_memory(OUT * row * sizeof *weight), bias[OUT];
-  double *rounded = test_memory(OUT * row * sizeof *rounded);
+  float *weight = test_memory(features * row * sizeof *weight);
+  float *bias = test_memory(features * sizeof *bias);
+  double *rounded = test_memory(features * row * sizeof *rounded);
   fm_params_get(run.params, fm_params_find(run.params, "fc.weight"), weight);
   fm_params_get(run.params, fm_params_find(run.params, "fc.bias"), bias);
-  for (size_t i = 0; i < OUT * row; ++i)
+  for (size_t i = 0; i < features * row; ++i)
     rounded[i] = (double)weight[i];
   float *x = test_memory((size_t)shape.n * row * sizeof *x);
   for (size_t i = 0; i < (size_t)shape.n * row; ++i)
@@ -35,7 +36,7 @@ static void int8_run_linear(fm_dtype source, fm_shape shape, bool relu) {
       x[i] = (float)(rint((double)x[i] * 127) / 127);
   float *out = int8_forward(&run);
   const double step = (double)fm_plan_output(run.plan, 0).scale;
-  for (size_t o = 0; o < OUT; ++o) {
+  for (size_t o = 0; o < features; ++o) {
     int8_round_row(rounded + o * row, row);
     for (size_t n = 0; n < (size_t)shape.n; ++n) {
       double sum = (double)bias[o];
@@ -43,10 +44,11 @@ static void int8_run_linear(fm_dtype source, fm_shape shape, bool relu) {
         sum += (double)x[n * row + i] * rounded[o * row + i];
       sum = relu && sum < 0 ? 0 : sum;
       assert_true(fabs(sum) < 2);
-      assert_true(fabs((double)out[n * OUT + o] - sum) < 0.5 * step + 1e-5);
+      assert_true(fabs((double)out[n * features + o] - sum) < 0.5 * step + 1e-5);
     }
   }
   free(weight);
+  free(bias);
   free(rounded);
   free(x);
   free(out);
@@ -55,10 +57,12 @@ static void int8_run_linear(fm_dtype source, fm_shape shape, bool relu) {
 
 static void test_linear_flattens_whole_numbers_in_the_order_of_its_weights(void **unused) {
   (void)unused;
-  int8_run_linear(FM_U8, (fm_shape){4, 32, 1, 1}, true);
-  int8_run_linear(FM_S8, (fm_shape){3, 18, 3, 2}, false);
-  int8_run_linear(FM_U8, (fm_shape){3, 16, 7, 7}, true);
-  int8_run_linear(FM_F32, (fm_shape){3, 8, 3, 3}, true);
+  int8_run_linear(FM_U8, (fm_shape){4, 32, 1, 1}, 21, true);
+  int8_run_linear(FM_S8, (fm_shape){3, 18, 3, 2}, 21, false);
+  int8_run_linear(FM_U8, (fm_shape){3, 16, 7, 7}, 21, true);
+  int8_run_linear(FM_U8, (fm_shape){3, 8, 3, 3}, 128, true); // weights turned in two parts
+  int8_run_linear(FM_S8, (fm_shape){3, 8, 3, 3}, 128, false);
+  int8_run_linear(FM_F32, (fm_shape){3, 8, 3, 3}, 21, true);
 }
 
 // --- the other ops, by their own cases
