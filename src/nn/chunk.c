@@ -204,7 +204,7 @@ typedef struct chunk_rows {
 } chunk_rows;
 
 // Numbers of bf16 that are turned at a time: what the first-level cache holds beside the run.
-enum { CHUNK_TURN_SHORT = 2048 };
+enum { CHUNK_TURN_SHORT = 1024 };
 
 static bool chunk_turns(const fm_tensor *t, const fm_tensor *layout, size_t start, size_t count) {
   const size_t block = (size_t)layout->block;
@@ -303,7 +303,7 @@ static void chunk_turn_in_short(const chunk_rows *rows, size_t block, float *run
 }
 
 static void chunk_turn_out_short(const chunk_rows *rows, size_t block, const float *run) {
-  uint16_t *to = rows->first, buffer[CHUNK_TURN_SHORT];
+  uint16_t *to = rows->first, buffer[CHUNK_TURN_SHORT] = {0};
   const size_t step = CHUNK_TURN_SHORT / block;
   for (size_t pixel = 0; pixel < rows->pixels; pixel += step) {
     const size_t rest = rows->pixels - pixel, pixels = rest < step ? rest : step;
