@@ -31,6 +31,7 @@ def growth_rows(bench, what, counts, words):
     start = min(bench.ours.once(words[0], make_list(bench, 8), *words[1:])[0] for _ in range(3))
     taken = []
     for count in counts:
+        bench.ours.once(words[0], make_list(bench, count), *words[1:])  # so that the files are in memory
         seconds, mib = bench.ours.once(words[0], make_list(bench, count), *words[1:])
         taken.append((1000 * (seconds - start) / (count - 8), mib))
     (first, small), (last, large) = taken[0], taken[-1]

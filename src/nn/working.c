@@ -72,19 +72,18 @@ static bool working_has_columns(const fm_working_spec *spec) {
   return spec->master.format_desc.blocking.strides[0] == 1;
 }
 
+// As many rows as are turned at a time, from row `first` on, of what is wanted.
 static dnnl_status_t working_rows_desc(dnnl_memory_desc_t *out, const fm_working *working,
                                        dnnl_dim_t first) {
-  const bool columns = working_has_columns(&working->spec);
-  dnnl_dims_t dims = {working->turned_rows, working->spec.master.dims[1]}, at = {first, 0};
-  if (columns) {
-    dims[0] = working->spec.master.dims[0];
-    dims[1] = working->turned_rows;
-    at[0] = 0;
-    at[1] = first;
-  }
-  return working->turned_rows == working->spec.channels
-             ? (*out = working->spec.wanted, dnnl_success)
-             : dnnl_memory_desc_init_submemory(out, &working->spec.wanted, dims, at);
+  const fm_working_spec *spec = &working->spec;
+  const bool columns = working_has_columns(spec);
+  dnnl_dims_t dims = {spec->master.dims[0], spec->master.dims[1]}, at = {0, 0};
+  dims[columns] = working->turned_rows;
+  at[columns] = first;
+  *out = spec->wanted;
+  return working->turned_rows == spec->channels
+             ? dnnl_success
+             : dnnl_memory_desc_init_submemory(out, &spec->wanted, dims, at);
 }
 
 // Rows are turned a few at a time: weights that detection reads once shall not be there twice.
