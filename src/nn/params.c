@@ -312,14 +312,6 @@ static void params_each_piece(const fm_params *params, param_visit *visit, doubl
   }
 }
 
-static size_t params_pieces(const fm_params *params) {
-  size_t pieces = 0;
-  for (int i = 0; i < params->count; ++i)
-    if (params->entries[i].spec.kind == FM_PARAM_TRAINED)
-      pieces += (params->entries[i].count + PARAM_PIECE - 1) / PARAM_PIECE;
-  return pieces;
-}
-
 static void params_zero_piece(float *gradient, size_t count, double *unused) {
   (void)unused;
   memset(gradient, 0, count * sizeof *gradient);
@@ -355,7 +347,8 @@ FM_KERNEL static void params_square_piece(float *gradient, size_t count, double 
 
 double fm_params_gradient_norm(const fm_params *params) {
   // One partial sum a piece, added in their order: the same on any number of threads.
-  const size_t pieces = params_pieces(params);
+  // There are no more pieces than this; the rest adds nothing.
+  const size_t pieces = params->total / PARAM_PIECE + (size_t)params->count;
   double *partial = calloc(pieces + 1, sizeof *partial);
   if (!partial || !params->gradient) {
     free(partial);

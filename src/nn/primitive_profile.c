@@ -50,6 +50,16 @@ static void describe_convolution(const dnnl_convolution_desc_t *d, const char *i
              (long)y->dims[3]);
 }
 
+// sides: rows, inputs, outputs.
+static void describe_linear(const char *pass, const char *implementation, const long sides[3],
+                            char *text, fm_work *out) {
+  out->flops = 2.0 * (double)sides[0] * (double)sides[1] * (double)sides[2];
+  const int used = snprintf(text, FM_PROFILE_NAME_BYTES, "linear %s, %s", pass, implementation);
+  if (fm_profile_is_by_layer())
+    snprintf(text + used, (size_t)(FM_PROFILE_NAME_BYTES - used), ", %ld x %ld to %ld", sides[0],
+             sides[1], sides[2]);
+}
+
 static void describe_inner_product(const dnnl_inner_product_desc_t *d, const char *implementation,
                                    char *text, fm_work *out) {
   const dnnl_prop_kind_t pass = d->prop_kind;
@@ -60,23 +70,17 @@ static void describe_inner_product(const dnnl_inner_product_desc_t *d, const cha
   long inputs = 1;
   for (int i = 1; i < x->ndims; ++i)
     inputs *= (long)x->dims[i];
-  out->flops = 2.0 * (double)(y->dims[0] * y->dims[1]) * (double)inputs;
-  const int used =
-      snprintf(text, FM_PROFILE_NAME_BYTES, "linear %s, %s", describe_pass(pass), implementation);
-  if (fm_profile_is_by_layer())
-    snprintf(text + used, (size_t)(FM_PROFILE_NAME_BYTES - used), ", %ld x %ld to %ld",
-             (long)x->dims[0], inputs, (long)y->dims[1]);
+  describe_linear(describe_pass(pass), implementation,
+                  (const long[]){(long)x->dims[0], inputs, (long)y->dims[1]}, text, out);
 }
 
+// Only detection's forward products are made so.
 static void describe_matrices(const dnnl_matmul_desc_t *d, const char *implementation, char *text,
                               fm_work *out) {
-  const long rows = (long)d->dst_desc.dims[0], columns = (long)d->dst_desc.dims[1];
-  const long inputs = (long)d->src_desc.dims[1];
-  out->flops = 2.0 * (double)rows * (double)columns * (double)inputs;
-  const int used = snprintf(text, FM_PROFILE_NAME_BYTES, "linear forward, %s", implementation);
-  if (fm_profile_is_by_layer())
-    snprintf(text + used, (size_t)(FM_PROFILE_NAME_BYTES - used), ", %ld x %ld to %ld", rows,
-             inputs, columns);
+  describe_linear("forward", implementation,
+                  (const long[]){(long)d->src_desc.dims[0], (long)d->src_desc.dims[1],
+                                 (long)d->dst_desc.dims[1]},
+                  text, out);
 }
 
 bool fm_primitive_describe(const_dnnl_primitive_t primitive, char *text, fm_work *out) {
