@@ -6,6 +6,7 @@
 
 const char *fm_nn_library(void); // "oneDNN 2.6.3, avx512_core_bf16"; static
 bool fm_nn_has_bf16(void);       // whether bf16 arithmetic is in the processor and allowed
+bool fm_nn_knows_bf16(void);     // whether it can be computed with at all
 // Whether the processor adds products of whole numbers in 32 bits; others add pairs in 16.
 bool fm_nn_has_vnni(void);
 // Whether products in bf16 are faster here than in fp32: measured once, in some milliseconds.

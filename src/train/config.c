@@ -239,6 +239,11 @@ fm_status fm_config_precision(const fm_config *config, fm_dtype *out) {
     *out = FM_F32;
     return FM_OK;
   case FM_PRECISION_BF16:
+    if (!fm_nn_knows_bf16())
+      return fm_fail(FM_ERR_UNSUPPORTED,
+                     "train.precision bf16 needs a processor with AVX-512, and this one has or is "
+                     "allowed none (%s); use fp32 or auto",
+                     fm_nn_library());
     *out = FM_BF16;
     return FM_OK;
   case FM_PRECISION_AUTO:

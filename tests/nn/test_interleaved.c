@@ -4,6 +4,7 @@
 
 #include "nn/chunk.h"
 #include "nn/graph.h"
+#include "nn/library.h"
 #include "nn/plan.h"
 #include "support.h"
 
@@ -114,6 +115,8 @@ static void check_case(const interleaved_case *c) {
 
 static void products_over_regions_are_the_same_in_bf16(void **state) {
   (void)state;
+  if (!fm_nn_knows_bf16())
+    skip();
   static const interleaved_case cases[] = {
       {32, 128, 7, 16}, // rows of weights turned in two parts
       {32, 40, 7, 16},  // in one

@@ -196,6 +196,26 @@ fm_status fm_conv2d_take_forward(conv2d_state *state, dnnl_primitive_desc_t pd,
                   : FM_OK;
 }
 
+// Takes over pd, whose layouts our own products read and write, too.
+static fm_status conv2d_take_primitive(fm_op_context *context, dnnl_primitive_desc_t pd,
+                                       const dnnl_memory_desc_t *residual) {
+  conv2d_state *state = context->state;
+  const dnnl_memory_desc_t source = *dnnl_primitive_desc_query_md(pd, dnnl_query_src_md, 0);
+  dnnl_memory_desc_t weight = *dnnl_primitive_desc_query_md(pd, dnnl_query_weights_md, 0);
+  state->source = context->x[0];
+  state->source.dtype = context->precision;
+  fm_status status = fm_dnnl_layout(&state->source, &source);
+  if (status < 0 || fm_conv2d_winograd_forward_fits(context)) {
+    dnnl_primitive_desc_destroy(pd);
+    if (status == FM_OK)
+      status = fm_conv2d_weight_desc(&weight, context, FM_F32, true);
+  } else {
+    status = fm_conv2d_take_forward(state, pd, residual);
+  }
+  FM_TRY(status);
+  return fm_conv2d_prepare_working(context, &weight);
+}
+
 static fm_status conv2d_prepare_primitive(fm_op_context *context) {
   conv2d_state *state = context->state;
   const conv2d_options *o = conv2d_options_of(context->node);
@@ -209,13 +229,7 @@ static fm_status conv2d_prepare_primitive(fm_op_context *context) {
   const fm_status status = conv2d_forward_pd(&pd, context, &destination, attributes);
   dnnl_primitive_attr_destroy(attributes);
   FM_TRY(status);
-  const dnnl_memory_desc_t source = *dnnl_primitive_desc_query_md(pd, dnnl_query_src_md, 0);
-  const dnnl_memory_desc_t weight = *dnnl_primitive_desc_query_md(pd, dnnl_query_weights_md, 0);
-  FM_TRY(fm_conv2d_take_forward(state, pd, residual ? &destination : NULL));
-  state->source = context->x[0];
-  state->source.dtype = context->precision;
-  FM_TRY(fm_dnnl_layout(&state->source, &source));
-  return fm_conv2d_prepare_working(context, &weight);
+  return conv2d_take_primitive(context, pd, residual ? &destination : NULL);
 }
 
 // x and the residual arrive in another layout when their maker is no convolution, or pads its
@@ -260,7 +274,9 @@ static fm_status conv2d_prepare(fm_op_context *context) {
       conv2d_take(&used, state->reorders_source ? fm_tensor_bytes(&state->source) : 0);
   state->scratch_residual = conv2d_take(
       &used, state->reorders_residual ? fm_tensor_elements(&context->y) * sizeof(float) : 0);
-  state->scratch_pad_forward = conv2d_take(&used, state->forward.scratchpad_bytes);
+  state->scratch_pad_forward =
+      conv2d_take(&used, state->own_forward ? fm_winograd_scratch(&state->winograd_forward)
+                                            : state->forward.scratchpad_bytes);
   const size_t padded = (size_t)fm_tensor_blocks(&context->y) * (size_t)context->y.block;
   if (state->batch_norm)
     state->scratch_partial =
@@ -276,45 +292,57 @@ static fm_status conv2d_prepare(fm_op_context *context) {
   return backward ? fm_conv2d_prepare_backward(context) : FM_OK;
 }
 
+static fm_status conv2d_forward_primitive(fm_op_context *context, const fm_conv2d_arrays *arrays) {
+  conv2d_state *state = context->state;
+  fm_primitive *primitive = &state->forward;
+  if (arrays->residual)
+    fm_primitive_set(primitive, DNNL_ARG_ATTR_MULTIPLE_POST_OP(0) | DNNL_ARG_SRC_1,
+                     arrays->residual);
+  fm_primitive_set(primitive, DNNL_ARG_SRC, arrays->source);
+  fm_primitive_set(primitive, DNNL_ARG_WEIGHTS, arrays->weight);
+  fm_primitive_set(primitive, DNNL_ARG_BIAS, arrays->bias);
+  fm_primitive_set(primitive, DNNL_ARG_DST, arrays->destination);
+  fm_primitive_set(primitive, DNNL_ARG_SCRATCHPAD,
+                   (uint8_t *)context->scratch + state->scratch_pad_forward);
+  return fm_primitive_run(primitive);
+}
+
+// *data in another layout, in the scratch at `offset`.
+static fm_status conv2d_reorder(fm_op_context *context, fm_primitive *reorder, size_t offset,
+                                void **data) {
+  fm_primitive_set(reorder, DNNL_ARG_FROM, *data);
+  *data = (uint8_t *)context->scratch + offset;
+  fm_primitive_set(reorder, DNNL_ARG_TO, *data);
+  return fm_primitive_run(reorder);
+}
+
 static fm_status conv2d_forward(fm_op_context *context) {
   conv2d_state *state = context->state;
   const conv2d_options *o = conv2d_options_of(context->node);
-  uint8_t *scratch = context->scratch;
-  void *source = context->x[0].data, *weight, *bias;
-  if (state->reorders_source) {
-    fm_primitive_set(&state->source_reorder, DNNL_ARG_FROM, source);
-    source = scratch + state->scratch_source;
-    fm_primitive_set(&state->source_reorder, DNNL_ARG_TO, source);
-    FM_TRY(fm_primitive_run(&state->source_reorder));
-  }
-  if (o->residual && !state->batch_norm) {
-    void *residual = context->x[1].data;
-    if (state->reorders_residual) {
-      fm_primitive_set(&state->residual_reorder, DNNL_ARG_FROM, residual);
-      residual = scratch + state->scratch_residual;
-      fm_primitive_set(&state->residual_reorder, DNNL_ARG_TO, residual);
-      FM_TRY(fm_primitive_run(&state->residual_reorder));
-    }
-    fm_primitive_set(&state->forward, DNNL_ARG_ATTR_MULTIPLE_POST_OP(0) | DNNL_ARG_SRC_1, residual);
-  }
-  FM_TRY(fm_working_data(state->weight, &weight));
-  FM_TRY(fm_working_data(state->bias, &bias));
-  if (state->int8)
-    bias = state->int8_bias;
   const bool aside = state->batch_norm || state->keeps_preactivation;
-  void *destination = aside ? context->saved : context->y.data;
-  fm_primitive_set(&state->forward, DNNL_ARG_SRC, source);
-  fm_primitive_set(&state->forward, DNNL_ARG_WEIGHTS, weight);
-  fm_primitive_set(&state->forward, DNNL_ARG_BIAS, bias);
-  fm_primitive_set(&state->forward, DNNL_ARG_DST, destination);
-  fm_primitive_set(&state->forward, DNNL_ARG_SCRATCHPAD, scratch + state->scratch_pad_forward);
-  FM_TRY(fm_primitive_run(&state->forward));
+  fm_conv2d_arrays arrays = {.source = context->x[0].data,
+                             .destination = aside ? context->saved : context->y.data};
+  if (state->reorders_source)
+    FM_TRY(conv2d_reorder(context, &state->source_reorder, state->scratch_source, &arrays.source));
+  if (o->residual && !state->batch_norm)
+    arrays.residual = context->x[1].data;
+  if (state->reorders_residual)
+    FM_TRY(conv2d_reorder(context, &state->residual_reorder, state->scratch_residual,
+                          &arrays.residual));
+  FM_TRY(fm_working_data(state->weight, &arrays.weight));
+  FM_TRY(fm_working_data(state->bias, &arrays.bias));
+  if (state->int8)
+    arrays.bias = state->int8_bias;
+  if (state->own_forward)
+    fm_conv2d_winograd_forward(context, &arrays);
+  else
+    FM_TRY(conv2d_forward_primitive(context, &arrays));
   fm_tensor z = context->y;
   z.data = context->saved;
   if (state->batch_norm)
-    fm_conv2d_norm_forward(context, &z,
-                           (float *)(void *)((uint8_t *)context->saved + state->saved_statistics),
-                           (double *)(void *)(scratch + state->scratch_partial));
+    fm_conv2d_norm_forward(
+        context, &z, (float *)(void *)((uint8_t *)context->saved + state->saved_statistics),
+        (double *)(void *)((uint8_t *)context->scratch + state->scratch_partial));
   else if (state->keeps_preactivation)
     fm_conv2d_activate(&context->y, &z, o->act);
   return FM_OK;

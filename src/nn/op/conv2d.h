@@ -1,12 +1,13 @@
 // The parts of the convolution op: conv2d.c (declaration, forward), conv2d_backward.c,
-// conv2d_norm.c (batch
-// statistics), conv2d_int8.c (whole numbers).
+// conv2d_norm.c (batch statistics), conv2d_int8.c (whole numbers), conv2d_winograd.c (our own
+// products).
 #ifndef FM_NN_OP_CONV2D_H
 #define FM_NN_OP_CONV2D_H
 
 #include "nn/op.h"
 #include "nn/op/depthwise.h"
 #include "nn/primitive.h"
+#include "nn/winograd.h"
 #include "nn/working.h"
 
 // Options as the node keeps them; the defaults are filled in.
@@ -53,6 +54,9 @@ typedef struct conv2d_state {
   bool own_depthwise;  // backward by our loops, see depthwise.h,
   bool own_activation; // which apply the activation's slope, too
   fm_depthwise_backward depthwise;
+  bool own_forward, own_data, own_weights; // by our own Winograd products
+  fm_winograd winograd_forward, winograd_data;
+  fm_winograd_gradient winograd_weights;
   size_t weight_elements;
   // offsets into saved: pre-activation or raw output, then mean and 1/std of each channel
   size_t saved_statistics;
@@ -76,6 +80,19 @@ FM_MUST_USE fm_status fm_conv2d_prepare_working(fm_op_context *context,
 FM_MUST_USE fm_status fm_conv2d_int8_prepare(fm_op_context *context);
 fm_status fm_conv2d_prepare_backward(fm_op_context *context);
 fm_status fm_conv2d_backward(fm_op_context *context);
+
+// Whether forward, dx or the weights' gradient is our own on this processor; state->source and y's
+// layout are known.
+bool fm_conv2d_winograd_forward_fits(fm_op_context *context);
+bool fm_conv2d_winograd_data_fits(fm_op_context *context);
+bool fm_conv2d_winograd_weights_fits(fm_op_context *context);
+typedef struct fm_conv2d_arrays {
+  void *source, *weight, *bias, *residual, *destination; // residual: NULL without one
+} fm_conv2d_arrays;
+void fm_conv2d_winograd_forward(fm_op_context *context, const fm_conv2d_arrays *arrays);
+void fm_conv2d_winograd_data(fm_op_context *context, void *dz, const void *weight);
+// Into the scratch: plain gradients of weights and, where it trains, bias.
+void fm_conv2d_winograd_weights(fm_op_context *context, void *source, void *dz);
 
 // Statistics of a batch: [5][padded channels]: mean, 1/std, then the a and b of y = z a + b, and
 // room for backward.

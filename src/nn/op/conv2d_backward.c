@@ -63,6 +63,11 @@ static fm_status backward_working(fm_op_context *context, const dnnl_memory_desc
 
 static fm_status backward_prepare_data(fm_op_context *context, const backward_geometry *g) {
   conv2d_state *state = context->state;
+  if (fm_conv2d_winograd_data_fits(context)) {
+    dnnl_memory_desc_t plain;
+    FM_TRY(fm_conv2d_weight_desc(&plain, context, FM_F32, true));
+    return backward_working(context, &plain);
+  }
   dnnl_memory_desc_t weight, source;
   FM_TRY(fm_conv2d_weight_desc(&weight, context, context->precision, false));
   FM_TRY(fm_dnnl_desc(&source, &context->x[0]));
@@ -109,6 +114,8 @@ static fm_status backward_prepare_depthwise(fm_op_context *context) {
 static fm_status backward_prepare_weights(fm_op_context *context, const backward_geometry *g,
                                           size_t *diff_bytes) {
   conv2d_state *state = context->state;
+  if (fm_conv2d_winograd_weights_fits(context))
+    return FM_OK;
   dnnl_memory_desc_t any, plain;
   FM_TRY(fm_conv2d_weight_desc(&any, context, FM_F32, false));
   FM_TRY(fm_conv2d_weight_desc(&plain, context, FM_F32, true));
@@ -154,6 +161,14 @@ static size_t backward_take(size_t *used, size_t bytes) {
   return offset;
 }
 
+static size_t backward_weights_scratch(const fm_op_context *context) {
+  const conv2d_state *state = context->state;
+  if (state->own_depthwise)
+    return fm_depthwise_backward_scratch(&state->depthwise.geometry, &context->x[0], &context->y);
+  return state->own_weights ? fm_winograd_gradient_scratch(&state->winograd_weights)
+                            : state->backward_weights.scratchpad_bytes;
+}
+
 fm_status fm_conv2d_prepare_backward(fm_op_context *context) {
   conv2d_state *state = context->state;
   const conv2d_options *o = backward_options(context->node);
@@ -190,11 +205,10 @@ fm_status fm_conv2d_prepare_backward(fm_op_context *context) {
   const size_t padded = (size_t)fm_tensor_blocks(&context->y) * (size_t)context->y.block;
   state->scratch_sums = backward_take(
       &used, state->batch_norm ? ((size_t)context->y.shape.n + 2) * padded * sizeof(double) : 0);
-  state->scratch_pad_data = backward_take(&used, state->backward_data.scratchpad_bytes);
-  state->scratch_pad_weights = backward_take(
-      &used, state->own_depthwise ? fm_depthwise_backward_scratch(&state->depthwise.geometry,
-                                                                  &context->x[0], &context->y)
-                                  : state->backward_weights.scratchpad_bytes);
+  state->scratch_pad_data =
+      backward_take(&used, state->own_data ? fm_winograd_scratch(&state->winograd_data)
+                                           : state->backward_data.scratchpad_bytes);
+  state->scratch_pad_weights = backward_take(&used, backward_weights_scratch(context));
   context->backward_scratch_bytes = used;
   return FM_OK;
 }
@@ -247,6 +261,10 @@ static fm_status backward_weights(fm_op_context *context, void *dz) {
     fm_primitive_set(&state->source_reorder, DNNL_ARG_TO, source);
     FM_TRY(fm_primitive_run(&state->source_reorder));
   }
+  if (state->own_weights) {
+    fm_conv2d_winograd_weights(context, source, dz);
+    return backward_add_weights(context);
+  }
   fm_primitive *primitive = &state->backward_weights;
   fm_primitive_set(primitive, DNNL_ARG_SRC, source);
   fm_primitive_set(primitive, DNNL_ARG_DIFF_DST, dz);
@@ -262,6 +280,10 @@ static fm_status backward_data(fm_op_context *context, void *dz) {
   conv2d_state *state = context->state;
   void *weight;
   FM_TRY(fm_working_data(state->weight_backward, &weight));
+  if (state->own_data) {
+    fm_conv2d_winograd_data(context, dz, weight);
+    return FM_OK;
+  }
   fm_primitive *primitive = &state->backward_data;
   fm_primitive_set(primitive, DNNL_ARG_DIFF_SRC, context->dx[0].data);
   fm_primitive_set(primitive, DNNL_ARG_WEIGHTS, weight);

@@ -1,0 +1,182 @@
+// Who turns and multiplies what, and where it lies meanwhile.
+#include "nn/winograd.h"
+
+#include <omp.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "nn/profile.h"
+#include "nn/winograd_grid.h"
+
+enum {
+  WINOGRAD_CACHED =
+      3 << 19,         // floats: patches of both sides at a time, which a third-level cache holds
+  WINOGRAD_LEAST = 48, // patches at a time: fewer would not repay reading the weights
+  WINOGRAD_PADDING_MAX = 2,
+};
+
+typedef struct winograd_plan {
+  const fm_winograd *self;
+  size_t ins, outs; // channels
+  winograd_grid grid;
+  float *weights, *in, *out;
+  size_t weights_stride, in_stride, out_stride; // from one of the 36 products to the next
+} winograd_plan;
+
+void fm_winograd_grid_init(winograd_grid *grid, fm_shape y, size_t channels) {
+  grid->across = ((size_t)y.w + WINOGRAD_OUT - 1) / WINOGRAD_OUT;
+  grid->down = ((size_t)y.h + WINOGRAD_OUT - 1) / WINOGRAD_OUT;
+  grid->patches = (size_t)y.n * grid->across * grid->down;
+  const size_t cached = WINOGRAD_CACHED / WINOGRAD_PRODUCTS / channels;
+  size_t together = cached > WINOGRAD_LEAST ? cached : WINOGRAD_LEAST;
+  together = together < grid->patches ? together : grid->patches;
+  grid->together = (together + WINOGRAD_ROWS - 1) / WINOGRAD_ROWS * WINOGRAD_ROWS;
+}
+
+winograd_patch fm_winograd_patch_of(const winograd_grid *grid, const fm_tensor *tensor,
+                                    size_t index, size_t channels, size_t *plane) {
+  const size_t in_picture = grid->across * grid->down;
+  const size_t picture = index / in_picture, inside = index % in_picture;
+  const fm_shape shape = tensor->shape;
+  *plane = (picture * ((size_t)shape.c / WINOGRAD_LANES) + channels) * (size_t)shape.h *
+           (size_t)shape.w * WINOGRAD_LANES;
+  return (winograd_patch){.height = shape.h,
+                          .width = shape.w,
+                          .top = (int)(inside / grid->across) * WINOGRAD_OUT,
+                          .left = (int)(inside % grid->across) * WINOGRAD_OUT};
+}
+
+static winograd_plan winograd_plan_of(const fm_winograd *self) {
+  const fm_shape y = self->y.shape;
+  winograd_plan plan = {.self = self, .ins = (size_t)self->x.shape.c, .outs = (size_t)y.c};
+  fm_winograd_grid_init(&plan.grid, y, plan.ins + plan.outs);
+  plan.weights_stride = plan.ins * plan.outs;
+  plan.in_stride = plan.ins * plan.grid.together;
+  plan.out_stride = plan.outs * plan.grid.together;
+  plan.weights = self->scratch;
+  plan.in = plan.weights + WINOGRAD_PRODUCTS * plan.weights_stride;
+  plan.out = plan.in + WINOGRAD_PRODUCTS * plan.in_stride;
+  return plan;
+}
+
+bool fm_winograd_knows(const fm_winograd *self) {
+  const fm_tensor *x = &self->x, *y = &self->y;
+  const int grown = 2 * self->padding - 2;
+  return fm_winograd_has_processor() && x->dtype == FM_F32 && y->dtype == FM_F32 &&
+         x->block == WINOGRAD_LANES && y->block == WINOGRAD_LANES &&
+         x->shape.c % WINOGRAD_PANEL == 0 && y->shape.c % WINOGRAD_PANEL == 0 &&
+         self->padding >= 0 && self->padding <= WINOGRAD_PADDING_MAX &&
+         y->shape.h == x->shape.h + grown && y->shape.w == x->shape.w + grown &&
+         self->act != FM_ACT_HARD_SIGMOID;
+}
+
+size_t fm_winograd_scratch(const fm_winograd *self) {
+  const winograd_plan plan = winograd_plan_of(self);
+  return WINOGRAD_PRODUCTS * (plan.weights_stride + plan.in_stride + plan.out_stride) *
+         sizeof(float);
+}
+
+// Kernels from one input channel to a panel of outputs.
+static void winograd_turn_weights(const winograd_plan *plan, size_t panel, size_t channel) {
+  const fm_winograd *self = plan->self;
+  const size_t first = panel * WINOGRAD_PANEL;
+  const size_t input = (self->turned ? plan->outs : 1) * WINOGRAD_TAPS;
+  const size_t output = (self->turned ? 1 : plan->ins) * WINOGRAD_TAPS;
+  fm_winograd_turn_weights(plan->weights + (panel * plan->ins + channel) * WINOGRAD_PANEL,
+                           plan->weights_stride, self->weight + first * output + channel * input,
+                           output, self->turned);
+}
+
+static void winograd_turn_in(const winograd_plan *plan, size_t first, size_t index,
+                             size_t channels) {
+  const fm_winograd *self = plan->self;
+  size_t plane;
+  winograd_patch patch =
+      fm_winograd_patch_of(&plan->grid, &self->x, first + index, channels, &plane);
+  patch.top -= self->padding;
+  patch.left -= self->padding;
+  patch.stride = plan->in_stride;
+  fm_winograd_turn_in(plan->in + (channels * plan->grid.together + index) * WINOGRAD_LANES,
+                      (const float *)self->x.data + plane, &patch);
+}
+
+static void winograd_turn_out(const winograd_plan *plan, size_t first, size_t index,
+                              size_t channels) {
+  const fm_winograd *self = plan->self;
+  size_t plane;
+  winograd_patch patch =
+      fm_winograd_patch_of(&plan->grid, &self->y, first + index, channels, &plane);
+  patch.stride = plan->out_stride;
+  const winograd_end end = {.bias = self->bias ? self->bias + channels * WINOGRAD_LANES : NULL,
+                            .residual = self->residual ? self->residual + plane : NULL,
+                            .act = self->act};
+  fm_winograd_turn_out((float *)self->y.data + plane,
+                       plan->out + (channels * plan->grid.together + index) * WINOGRAD_LANES,
+                       &patch, &end);
+}
+
+static void winograd_multiply(const winograd_plan *plan, size_t number, size_t panel,
+                              size_t patches) {
+  const size_t group = plan->grid.together * WINOGRAD_LANES;
+  const winograd_product product = {patches, plan->ins, group, group};
+  fm_winograd_multiply(
+      plan->out + number * plan->out_stride + panel * 2 * group,
+      plan->in + number * plan->in_stride,
+      plan->weights + number * plan->weights_stride + panel * plan->ins * WINOGRAD_PANEL, &product);
+}
+
+// Patches from `first` on, by all threads of a team together.
+static void winograd_run_group(const winograd_plan *plan, size_t first, size_t patches) {
+  const size_t panels = plan->outs / WINOGRAD_PANEL;
+#pragma omp for schedule(static)
+  for (size_t i = 0; i < plan->ins / WINOGRAD_LANES * patches; ++i)
+    winograd_turn_in(plan, first, i % patches, i / patches);
+#pragma omp for schedule(static)
+  for (size_t i = 0; i < WINOGRAD_PRODUCTS * panels; ++i)
+    winograd_multiply(plan, i / panels, i % panels, patches);
+#pragma omp for schedule(static)
+  for (size_t i = 0; i < plan->outs / WINOGRAD_LANES * patches; ++i)
+    winograd_turn_out(plan, first, i % patches, i / patches);
+}
+
+static fm_status winograd_run(void *user) {
+  const fm_winograd *self = user;
+  const winograd_plan plan = winograd_plan_of(self);
+#pragma omp parallel num_threads(self->threads)
+  {
+#pragma omp for schedule(static)
+    for (size_t i = 0; i < plan.outs / WINOGRAD_PANEL * plan.ins; ++i)
+      winograd_turn_weights(&plan, i / plan.ins, i % plan.ins);
+    for (size_t first = 0; first < plan.grid.patches; first += plan.grid.together) {
+      const size_t left = plan.grid.patches - first;
+      winograd_run_group(&plan, first, left < plan.grid.together ? left : plan.grid.together);
+    }
+  }
+  return FM_OK;
+}
+
+fm_work fm_winograd_work(const fm_tensor *x, const fm_tensor *y, const char *pass, char *name) {
+  const fm_shape in = x->shape, out = y->shape;
+  const int used = snprintf(name, FM_PROFILE_NAME_BYTES, "conv 3x3 %s, own winograd", pass);
+  if (fm_profile_is_by_layer())
+    snprintf(name + used, (size_t)(FM_PROFILE_NAME_BYTES - used),
+             ", %d x %d x %d x %d to %d x %d x %d", in.n, in.c, in.h, in.w, out.c, out.h, out.w);
+  const double weights = (double)in.c * out.c * WINOGRAD_TAPS;
+  return (fm_work){.name = name,
+                   .flops = 2 * weights * out.n * out.h * out.w,
+                   .bytes = (double)fm_tensor_bytes(x) + (double)fm_tensor_bytes(y) +
+                            weights * sizeof(float)};
+}
+
+void fm_winograd_run(fm_winograd *self, const char *pass) {
+  fm_section section;
+  fm_section_begin(&section);
+  (void)!winograd_run(self);
+  if (!fm_profile_is_on())
+    return;
+  char name[FM_PROFILE_NAME_BYTES];
+  fm_work work = fm_winograd_work(&self->x, &self->y, pass, name);
+  work.run = winograd_run;
+  work.user = self;
+  fm_section_end(&section, &work);
+}
