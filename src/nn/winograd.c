@@ -50,9 +50,9 @@ static winograd_plan winograd_plan_of(const fm_winograd *self) {
   const fm_shape y = self->y.shape;
   winograd_plan plan = {.self = self, .ins = (size_t)self->x.shape.c, .outs = (size_t)y.c};
   fm_winograd_grid_init(&plan.grid, y, plan.ins + plan.outs);
-  plan.weights_stride = plan.ins * plan.outs;
-  plan.in_stride = plan.ins * plan.grid.together;
-  plan.out_stride = plan.outs * plan.grid.together;
+  plan.weights_stride = fm_winograd_stride(plan.ins * plan.outs);
+  plan.in_stride = fm_winograd_stride(plan.ins * plan.grid.together);
+  plan.out_stride = fm_winograd_stride(plan.outs * plan.grid.together);
   plan.weights = self->scratch;
   plan.in = plan.weights + WINOGRAD_PRODUCTS * plan.weights_stride;
   plan.out = plan.in + WINOGRAD_PRODUCTS * plan.in_stride;
@@ -96,7 +96,9 @@ static void winograd_turn_in(const winograd_plan *plan, size_t first, size_t ind
   patch.top -= self->padding;
   patch.left -= self->padding;
   patch.stride = plan->in_stride;
-  fm_winograd_turn_in(plan->in + (channels * plan->grid.together + index) * WINOGRAD_LANES,
+  // Six patches of all channels lie together, as they are multiplied together.
+  const size_t six = index / WINOGRAD_ROWS * (plan->ins / WINOGRAD_LANES) + channels;
+  fm_winograd_turn_in(plan->in + (six * WINOGRAD_ROWS + index % WINOGRAD_ROWS) * WINOGRAD_LANES,
                       (const float *)self->x.data + plane, &patch);
 }
 
@@ -118,7 +120,7 @@ static void winograd_turn_out(const winograd_plan *plan, size_t first, size_t in
 static void winograd_multiply(const winograd_plan *plan, size_t number, size_t panel,
                               size_t patches) {
   const size_t group = plan->grid.together * WINOGRAD_LANES;
-  const winograd_product product = {patches, plan->ins, group, group};
+  const winograd_product product = {patches, plan->ins, group};
   fm_winograd_multiply(
       plan->out + number * plan->out_stride + panel * 2 * group,
       plan->in + number * plan->in_stride,

@@ -21,9 +21,9 @@ static gradient_plan gradient_plan_of(const fm_winograd_gradient *self) {
   gradient_plan plan = {.self = self, .ins = (size_t)self->x.shape.c, .outs = (size_t)dy.c};
   plan.outs = plan.outs < GRADIENT_OUTS ? plan.outs : GRADIENT_OUTS;
   fm_winograd_grid_init(&plan.grid, dy, plan.ins + plan.outs);
-  plan.sums_stride = plan.ins * plan.outs;
-  plan.in_stride = plan.ins * plan.grid.together;
-  plan.out_stride = plan.outs * plan.grid.together;
+  plan.sums_stride = fm_winograd_stride(plan.ins * plan.outs);
+  plan.in_stride = fm_winograd_stride(plan.ins * plan.grid.together);
+  plan.out_stride = fm_winograd_stride(plan.outs * plan.grid.together);
   plan.sums = self->scratch;
   plan.in = plan.sums + WINOGRAD_PRODUCTS * plan.sums_stride;
   plan.out = plan.in + WINOGRAD_PRODUCTS * plan.in_stride;

@@ -11,6 +11,13 @@ typedef struct winograd_grid {
   size_t patches, together; // of all pictures, and at a time, in sixes
 } winograd_grid;
 
+// Floats from one of the 36 products to the next: at least `floats`, an odd number of cache lines,
+// so that what is read or written of all 36 in turn is not in the same sets of the caches.
+static inline size_t fm_winograd_stride(size_t floats) {
+  enum { LINE = 16 };
+  return ((floats + LINE - 1) / LINE | 1) * LINE;
+}
+
 // y: the shape whose pixels the patches share; channels: that lie in memory at a time.
 void fm_winograd_grid_init(winograd_grid *grid, fm_shape y, size_t channels);
 // Patch `index` of all, in y's pixels, and the plane of the 8 channels number `channels`.

@@ -151,10 +151,11 @@ TILE_AVX2 static void tile_multiply(float *out, const float *left, const float *
 #pragma GCC unroll 6
   for (size_t r = 0; r < WINOGRAD_ROWS; ++r)
     sum[r][0] = sum[r][1] = _mm256_setzero_ps();
-  for (size_t k = 0; k < product->depth; k += WINOGRAD_LANES, left += product->left_group) {
+  for (size_t k = 0; k < product->depth; k += WINOGRAD_LANES) {
 #pragma GCC unroll 8
-    for (size_t i = 0; i < WINOGRAD_LANES; ++i, right += WINOGRAD_PANEL) {
-      const __m256 first = _mm256_loadu_ps(right), second = _mm256_loadu_ps(right + WINOGRAD_LANES);
+    for (size_t i = 0; i < WINOGRAD_LANES; ++i) {
+      const float *row = right + i * WINOGRAD_PANEL;
+      const __m256 first = _mm256_loadu_ps(row), second = _mm256_loadu_ps(row + WINOGRAD_LANES);
 #pragma GCC unroll 6
       for (size_t r = 0; r < WINOGRAD_ROWS; ++r) {
         const __m256 x = _mm256_broadcast_ss(left + r * WINOGRAD_LANES + i);
@@ -162,6 +163,8 @@ TILE_AVX2 static void tile_multiply(float *out, const float *left, const float *
         sum[r][1] = _mm256_fmadd_ps(x, second, sum[r][1]);
       }
     }
+    left += WINOGRAD_ROWS * WINOGRAD_LANES;
+    right += WINOGRAD_LANES * WINOGRAD_PANEL;
   }
 #pragma GCC unroll 6
   for (size_t r = 0; r < WINOGRAD_ROWS; ++r) {
@@ -173,7 +176,7 @@ TILE_AVX2 static void tile_multiply(float *out, const float *left, const float *
 void fm_winograd_multiply(float *out, const float *left, const float *right,
                           const winograd_product *product) {
   for (size_t row = 0; row < product->rows; row += WINOGRAD_ROWS)
-    tile_multiply(out + row * WINOGRAD_LANES, left + row * WINOGRAD_LANES, right, product);
+    tile_multiply(out + row * WINOGRAD_LANES, left + row * product->depth, right, product);
 }
 
 // The three weights of a row or column, as values at the points.

@@ -35,10 +35,10 @@ typedef struct winograd_end {
 void fm_winograd_turn_out(float *plane, const float *in, const winograd_patch *patch,
                           const winograd_end *end);
 
-// out [rows][8] twice, `group` apart, = left [depth / 8][rows][8], groups `left_group` apart, times
-// right [depth][16]; rows in sixes, of which the last may be written too far.
+// out [rows][8] twice, `group` apart, = left [rows / 6][depth / 8][6][8] times right [depth][16];
+// of the last six rows some may be written too far.
 typedef struct winograd_product {
-  size_t rows, depth, left_group, group;
+  size_t rows, depth, group;
 } winograd_product;
 void fm_winograd_multiply(float *out, const float *left, const float *right,
                           const winograd_product *product);

@@ -62,6 +62,11 @@ static double relative_error(const run *wide, const run *narrow, int output) {
   return sqrt(error / spread);
 }
 
+// Without VNNI weights have a bit less, which some layers feel.
+static double bound_of(double with_vnni) {
+  return fm_nn_has_vnni() ? with_vnni : with_vnni * 1.25;
+}
+
 static void check_backbone(fm_arch arch, bool separable, double tolerance) {
   fm_model_config config;
   fm_model_config_preset(&config, arch);
@@ -88,7 +93,7 @@ static void check_backbone(fm_arch arch, bool separable, double tolerance) {
   const int outputs = model.roi_level_count + 2 * model.rpn_level_count;
   for (int i = 0; i < outputs; i++) {
     const double error = relative_error(&wide, &narrow, i);
-    if (!(error < tolerance))
+    if (!(error < bound_of(tolerance)))
       fail_msg("architecture %d: output %d differs by %g of its spread", arch, i, error);
   }
   run_release(&wide);
