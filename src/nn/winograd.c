@@ -9,9 +9,8 @@
 #include "nn/winograd_grid.h"
 
 enum {
-  WINOGRAD_CACHED =
-      3 << 19,         // floats: patches of both sides at a time, which a third-level cache holds
-  WINOGRAD_LEAST = 48, // patches at a time: fewer would not repay reading the weights
+  WINOGRAD_CACHED = 3 << 18, // floats of patches at a time: more do not stay in the caches
+  WINOGRAD_LEAST = 48,       // patches: fewer would not repay reading the weights
   WINOGRAD_PADDING_MAX = 2,
 };
 

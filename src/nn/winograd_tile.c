@@ -1,3 +1,4 @@
+// Turning patches and weights there and back, and the products between, in registers.
 #include "nn/winograd_tile.h"
 
 #include <string.h>
@@ -56,7 +57,7 @@ TILE_AVX2 static void tile_turn_in(float *out, size_t stride, const float *pixel
       _mm256_storeu_ps(turned + (i * WINOGRAD_IN + column) * WINOGRAD_LANES, values[i]);
   }
   for (size_t i = 0; i < WINOGRAD_IN; ++i) {
-    tile_evaluate(values, turned + i * WINOGRAD_IN * WINOGRAD_LANES, WINOGRAD_LANES);
+    tile_evaluate(values, turned + i * (size_t)(WINOGRAD_IN * WINOGRAD_LANES), WINOGRAD_LANES);
 #pragma GCC unroll 6
     for (size_t j = 0; j < WINOGRAD_IN; ++j)
       _mm256_storeu_ps(out + (i * WINOGRAD_IN + j) * stride, values[j]);
@@ -76,7 +77,7 @@ void fm_winograd_turn_in(float *out, const float *plane, const winograd_patch *p
   const int end = right < patch->width ? right : patch->width;
   for (int y = patch->top < 0 ? 0 : patch->top; y < bottom && y < patch->height && begin < end;
        ++y) {
-    const int at = (y - patch->top) * WINOGRAD_IN + begin - patch->left;
+    const size_t at = (size_t)((y - patch->top) * WINOGRAD_IN + begin - patch->left);
     memcpy(pixels + at * WINOGRAD_LANES, plane + (size_t)y * width + (size_t)begin * WINOGRAD_LANES,
            (size_t)(end - begin) * WINOGRAD_LANES * sizeof *pixels);
   }
@@ -116,6 +117,11 @@ TILE_INLINE __m256 tile_act(__m256 x, fm_activation act) {
   }
 }
 
+// Pixels of a patch of y that are there, of which `left` remain in the plane.
+static size_t tile_there(int left) {
+  return left < WINOGRAD_OUT ? (size_t)left : WINOGRAD_OUT;
+}
+
 TILE_AVX2 void fm_winograd_turn_out(float *plane, const float *in, const winograd_patch *patch,
                                     const winograd_end *end) {
   float turned[WINOGRAD_OUT * WINOGRAD_IN * WINOGRAD_LANES];
@@ -127,16 +133,17 @@ TILE_AVX2 void fm_winograd_turn_out(float *plane, const float *in, const winogra
       _mm256_storeu_ps(turned + (i * WINOGRAD_IN + column) * WINOGRAD_LANES, pixels[i]);
   }
   const __m256 bias = end->bias ? _mm256_loadu_ps(end->bias) : _mm256_setzero_ps();
-  const int rows = patch->height - patch->top, columns = patch->width - patch->left;
-  for (int i = 0; i < WINOGRAD_OUT && i < rows; ++i) {
-    tile_interpolate(pixels, turned + i * WINOGRAD_IN * WINOGRAD_LANES, WINOGRAD_LANES);
+  const size_t rows = tile_there(patch->height - patch->top);
+  const size_t columns = tile_there(patch->width - patch->left);
+  for (size_t i = 0; i < rows; ++i) {
+    tile_interpolate(pixels, turned + i * (size_t)(WINOGRAD_IN * WINOGRAD_LANES), WINOGRAD_LANES);
     const size_t first =
-        ((size_t)(patch->top + i) * (size_t)patch->width + (size_t)patch->left) * WINOGRAD_LANES;
+        (((size_t)patch->top + i) * (size_t)patch->width + (size_t)patch->left) * WINOGRAD_LANES;
 #pragma GCC unroll 4
-    for (int j = 0; j < WINOGRAD_OUT; ++j) {
+    for (size_t j = 0; j < (size_t)WINOGRAD_OUT; ++j) {
       if (j >= columns)
         break;
-      const size_t at = first + (size_t)j * WINOGRAD_LANES;
+      const size_t at = first + j * WINOGRAD_LANES;
       __m256 value = _mm256_add_ps(pixels[j], bias);
       if (end->residual)
         value = _mm256_add_ps(value, _mm256_loadu_ps(end->residual + at));
@@ -163,8 +170,8 @@ TILE_AVX2 static void tile_multiply(float *out, const float *left, const float *
         sum[r][1] = _mm256_fmadd_ps(x, second, sum[r][1]);
       }
     }
-    left += WINOGRAD_ROWS * WINOGRAD_LANES;
-    right += WINOGRAD_LANES * WINOGRAD_PANEL;
+    left += (size_t)(WINOGRAD_ROWS * WINOGRAD_LANES);
+    right += (size_t)(WINOGRAD_LANES * WINOGRAD_PANEL);
   }
 #pragma GCC unroll 6
   for (size_t r = 0; r < WINOGRAD_ROWS; ++r) {
@@ -247,7 +254,7 @@ TILE_AVX2 static void tile_turn_dy(float *out, size_t stride, const float *pixel
       _mm256_storeu_ps(turned + (i * WINOGRAD_OUT + column) * WINOGRAD_LANES, values[i]);
   }
   for (size_t i = 0; i < WINOGRAD_IN; ++i) {
-    tile_extend(values, turned + i * WINOGRAD_OUT * WINOGRAD_LANES, WINOGRAD_LANES);
+    tile_extend(values, turned + i * (size_t)(WINOGRAD_OUT * WINOGRAD_LANES), WINOGRAD_LANES);
 #pragma GCC unroll 6
     for (size_t j = 0; j < WINOGRAD_IN; ++j)
       _mm256_storeu_ps(out + (i * WINOGRAD_IN + j) * stride, values[j]);
@@ -257,16 +264,16 @@ TILE_AVX2 static void tile_turn_dy(float *out, size_t stride, const float *pixel
 void fm_winograd_turn_dy(float *out, const float *plane, const winograd_patch *patch) {
   const size_t width = (size_t)patch->width * WINOGRAD_LANES;
   const float *first = plane + (size_t)patch->top * width + (size_t)patch->left * WINOGRAD_LANES;
-  const int rows = patch->height - patch->top, columns = patch->width - patch->left;
-  if (rows >= WINOGRAD_OUT && columns >= WINOGRAD_OUT) {
+  const size_t rows = tile_there(patch->height - patch->top);
+  const size_t columns = tile_there(patch->width - patch->left);
+  if (rows == WINOGRAD_OUT && columns == WINOGRAD_OUT) {
     tile_turn_dy(out, patch->stride, first, width);
     return;
   }
   float pixels[WINOGRAD_OUT * WINOGRAD_OUT * WINOGRAD_LANES] = {0};
-  const size_t there = (size_t)(columns < WINOGRAD_OUT ? columns : WINOGRAD_OUT) * WINOGRAD_LANES;
-  for (int y = 0; y < WINOGRAD_OUT && y < rows; ++y)
-    memcpy(pixels + y * WINOGRAD_OUT * WINOGRAD_LANES, first + (size_t)y * width,
-           there * sizeof *pixels);
+  for (size_t y = 0; y < rows; ++y)
+    memcpy(pixels + y * (size_t)(WINOGRAD_OUT * WINOGRAD_LANES), first + y * width,
+           columns * (size_t)WINOGRAD_LANES * sizeof *pixels);
   tile_turn_dy(out, patch->stride, pixels, (size_t)WINOGRAD_OUT * WINOGRAD_LANES);
 }
 

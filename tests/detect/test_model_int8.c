@@ -3,6 +3,7 @@
 // relative.
 #include "detect/model/model.h"
 #include "nn/chunk.h"
+#include "nn/library.h"
 #include "nn/plan.h"
 #include "support.h"
 
