@@ -152,13 +152,15 @@ TILE_AVX2 void fm_winograd_turn_out(float *plane, const float *in, const winogra
   }
 }
 
+// Fetches a part of `ahead` meanwhile, a line for each group of channels.
 TILE_AVX2 static void tile_multiply(float *out, const float *left, const float *right,
-                                    const winograd_product *product) {
+                                    const float *ahead, const winograd_product *product) {
   __m256 sum[WINOGRAD_ROWS][2];
 #pragma GCC unroll 6
   for (size_t r = 0; r < WINOGRAD_ROWS; ++r)
     sum[r][0] = sum[r][1] = _mm256_setzero_ps();
-  for (size_t k = 0; k < product->depth; k += WINOGRAD_LANES) {
+  for (size_t k = 0; k < product->depth; k += WINOGRAD_LANES, ahead += WINOGRAD_PANEL) {
+    _mm_prefetch((const char *)ahead, _MM_HINT_T1);
 #pragma GCC unroll 8
     for (size_t i = 0; i < WINOGRAD_LANES; ++i) {
       const float *row = right + i * WINOGRAD_PANEL;
@@ -182,8 +184,11 @@ TILE_AVX2 static void tile_multiply(float *out, const float *left, const float *
 
 void fm_winograd_multiply(float *out, const float *left, const float *right,
                           const winograd_product *product) {
-  for (size_t row = 0; row < product->rows; row += WINOGRAD_ROWS)
-    tile_multiply(out + row * WINOGRAD_LANES, left + row * product->depth, right, product);
+  const float *ahead = right + product->depth * WINOGRAD_PANEL;
+  for (size_t row = 0; row < product->rows; row += WINOGRAD_ROWS) {
+    tile_multiply(out + row * WINOGRAD_LANES, left + row * product->depth, right, ahead, product);
+    ahead += product->depth * WINOGRAD_PANEL / WINOGRAD_LANES;
+  }
 }
 
 // The three weights of a row or column, as values at the points.
@@ -287,6 +292,7 @@ TILE_AVX2 void fm_winograd_correlate(float *out, const float *left, const float 
     const size_t own = r < correlation->count ? r : correlation->count - 1;
     const size_t channel = correlation->channel + own;
     rows[r] = left + channel / WINOGRAD_LANES * correlation->left_group + channel % WINOGRAD_LANES;
+
     sum[r][0] = sum[r][1] = _mm256_setzero_ps();
   }
   for (size_t patch = 0; patch < correlation->patches; ++patch) {
