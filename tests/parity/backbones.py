@@ -42,6 +42,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tools"))
 import weights_from_centerface as centerface  # noqa: E402
 import weights_from_face_api as face_api  # noqa: E402
 import weights_from_objectron as objectron  # noqa: E402
+from processor import knows_bf16  # noqa: E402
 from safetensors_file import write_safetensors  # noqa: E402
 
 warnings.filterwarnings("ignore")
@@ -276,7 +277,7 @@ def check(program, case, folder):
     write_safetensors(weights, {name: tensor.detach().numpy() for name, tensor in trunk.state().items()})
     failed = False
     runs = [("frozen", "fp32"), ("batch", "fp32")]
-    if backbone.weights != "random weights":
+    if backbone.weights != "random weights" and knows_bf16():
         runs.append(("frozen", "bf16"))
     for norm, precision in runs:
         results = run(program, weights, case, norm, precision, batch)

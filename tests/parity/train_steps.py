@@ -26,6 +26,7 @@ try:
     import torch
     import torch_reference as reference
     from kinks import Kinks, describe
+    from processor import knows_bf16
     from random_weights import random_model
 except ImportError as missing:
     print(f"skipped: {missing}")
@@ -267,7 +268,10 @@ def chosen_keys(arguments):
 def main():
     arguments = parse()
     torch.set_num_threads(arguments.threads)
-    keys = chosen_keys(arguments)
+    keys = [key for key in chosen_keys(arguments) if key[2] != "bf16" or knows_bf16()]
+    if not keys:
+        print("skipped: this processor has no bf16")
+        sys.exit(77)
     failed = 0
     with tempfile.TemporaryDirectory() as temporary:
         for key in keys:
