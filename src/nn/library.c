@@ -59,6 +59,10 @@ bool fm_nn_has_vnni(void) {
   return isa == dnnl_cpu_isa_avx2_vnni || isa == dnnl_cpu_isa_avx512_core_vnni || fm_nn_has_bf16();
 }
 
+bool fm_nn_prefers_int8(void) {
+  return fm_nn_has_vnni() || dnnl_get_effective_cpu_isa() == dnnl_cpu_isa_avx2;
+}
+
 enum { LIBRARY_SIZE = 256, LIBRARY_TRIALS = 4 };
 
 // A product of two square matrices, on memory of its own.

@@ -17,7 +17,6 @@ enum {
   WORKING_MOST = 127, // of a whole number
   WORKING_LANES = 16,
   WORKING_TURNED_ROWS = 64,
-  WORKING_MOST_IN_PAIRS = 63, // without VNNI pairs of products are added in 16 bits
 };
 // A channel whose largest weight is below is zero.
 static const float WORKING_LEAST = 1e-12f;
@@ -201,10 +200,32 @@ FM_KERNEL static float working_most(const float *row, size_t count) {
   return most[0];
 }
 
-// Some layouts halve their numbers on the way in, for the same reason.
-static int working_limit(const dnnl_memory_desc_t *wanted) {
-  const bool halves = wanted->extra.flags & dnnl_memory_extra_flag_scale_adjust;
-  return halves || fm_nn_has_vnni() ? WORKING_MOST : WORKING_MOST_IN_PAIRS;
+// The most that two weights which meet the largest inputs add up to, `step` apart and each in one
+// pair.
+static float working_most_pair(const float *row, size_t count, size_t step) {
+  float most = 0;
+  for (size_t first = 0; first < count; first += 2 * step)
+    for (size_t i = first; i < first + step && i < count; ++i) {
+      const float a = row[i], b = i + step < count ? row[i + step] : 0;
+      const float pair = a * b > 0 ? fabsf(a + b) : fmaxf(fabsf(a), fabsf(b));
+      most = pair > most ? pair : most;
+    }
+  return most;
+}
+
+// What becomes the largest whole number. Without VNNI oneDNN adds the products of two neighbouring
+// input channels (of a plain matrix: of two neighbours in its row) in 16 bits, with inputs of up to
+// 255: two weights may come to 128 together. Products of single channels are added in 32 bits, and
+// some layouts halve their numbers on the way in, for the same reason.
+static float working_reach(const fm_working_spec *spec, const float *row, size_t count) {
+  const bool grouped = spec->master.ndims == 5;
+  const size_t channels = (size_t)spec->master.dims[grouped ? 2 : 1];
+  const bool halves = spec->wanted.extra.flags & dnnl_memory_extra_flag_scale_adjust;
+  if (halves || channels == 1 || fm_nn_has_vnni())
+    return working_most(row, count);
+  const float of_channels = working_most_pair(row, count, count / channels);
+  const float of_neighbours = working_most_pair(row, count, 1);
+  return of_channels > of_neighbours ? of_channels : of_neighbours;
 }
 
 // What a row of plain weights is multiplied by, the norm's scale being `scale`; for whole numbers
@@ -213,8 +234,7 @@ static float working_factor(fm_working *working, int channel, const float *row, 
                             float scale) {
   if (!working->scales)
     return scale;
-  const int limit = working_limit(&working->spec.wanted);
-  const float unit = working_most(row, count) * fabsf(scale) / (float)limit;
+  const float unit = working_reach(&working->spec, row, count) * fabsf(scale) / WORKING_MOST;
   const bool any = unit >= WORKING_LEAST;
   working->scales[channel] = any ? unit : 1;
   return any ? scale / unit : 0;

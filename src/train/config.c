@@ -257,7 +257,7 @@ fm_status fm_config_precision(const fm_config *config, fm_dtype *out) {
 
 fm_status fm_config_detection_precision(const fm_config *config, bool has_ranges, fm_dtype *out) {
   FM_TRY(fm_config_precision(config, out));
-  if (config->train.precision == FM_PRECISION_AUTO && has_ranges && fm_nn_has_vnni())
+  if (config->train.precision == FM_PRECISION_AUTO && has_ranges && fm_nn_prefers_int8())
     *out = FM_S8;
   return FM_OK;
 }

@@ -103,12 +103,25 @@ static inline fm_tensor int8_like(fm_shape shape, fm_dtype dtype, float scale) {
                      .scale = dtype == FM_F32 ? 0 : scale};
 }
 
-// A row of weights rounded as src/nn/working.c says it does.
-static inline void int8_round_row(double *row, size_t count) {
+// What the weights `a` and `b`, which may be added in 16 bits, come to at most.
+static inline double int8_pair(double a, double b) {
+  return a * b > 0 ? fabs(a + b) : fmax(fabs(a), fabs(b));
+}
+
+// A row of weights of that many input channels rounded as src/nn/working.c says it does.
+static inline void int8_round_row(double *row, size_t count, size_t channels) {
+  const size_t taps = count / channels;
   double most = 0;
-  for (size_t i = 0; i < count; ++i)
-    most = fabs(row[i]) > most ? fabs(row[i]) : most;
-  const double unit = most / (fm_nn_has_vnni() ? 127 : 63);
+  for (size_t i = 0; i < count; ++i) {
+    most = fmax(most, fabs(row[i]));
+    if (channels == 1 || fm_nn_has_vnni())
+      continue;
+    if (i / taps % 2 == 0 && i + taps < count)
+      most = fmax(most, int8_pair(row[i], row[i + taps]));
+    if (i % 2 == 0 && i + 1 < count)
+      most = fmax(most, int8_pair(row[i], row[i + 1]));
+  }
+  const double unit = most / 127;
   for (size_t i = 0; i < count && unit > 0; ++i)
     row[i] = unit * rint(row[i] / unit);
 }

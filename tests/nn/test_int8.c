@@ -37,7 +37,7 @@ static void int8_run_linear(fm_dtype source, fm_shape shape, int outputs, bool r
   float *out = int8_forward(&run);
   const double step = (double)fm_plan_output(run.plan, 0).scale;
   for (size_t o = 0; o < features; ++o) {
-    int8_round_row(rounded + o * row, row);
+    int8_round_row(rounded + o * row, row, (size_t)shape.c);
     for (size_t n = 0; n < (size_t)shape.n; ++n) {
       double sum = (double)bias[o];
       for (size_t i = 0; i < row; ++i)
