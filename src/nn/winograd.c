@@ -12,17 +12,15 @@ enum {
   WINOGRAD_CACHED = 3 << 18, // floats of patches at a time: more do not stay in the caches
   WINOGRAD_LEAST = 48,       // patches: fewer would not repay reading the weights
   WINOGRAD_PADDING_MAX = 2,
+  WINOGRAD_LINE = 16, // floats of a cache line
 };
 
 typedef struct winograd_plan {
   const fm_winograd *self;
-  size_t ins, outs; // channels
-  winograd_grid grid;
-  float *weights, *in, *out;
-  size_t weights_stride, in_stride, out_stride; // from one of the 36 products to the next
+  winograd_room room;
 } winograd_plan;
 
-void fm_winograd_grid_init(winograd_grid *grid, fm_shape y, size_t channels) {
+static void winograd_grid_init(winograd_grid *grid, fm_shape y, size_t channels) {
   grid->across = ((size_t)y.w + WINOGRAD_OUT - 1) / WINOGRAD_OUT;
   grid->down = ((size_t)y.h + WINOGRAD_OUT - 1) / WINOGRAD_OUT;
   grid->patches = (size_t)y.n * grid->across * grid->down;
@@ -30,6 +28,30 @@ void fm_winograd_grid_init(winograd_grid *grid, fm_shape y, size_t channels) {
   size_t together = cached > WINOGRAD_LEAST ? cached : WINOGRAD_LEAST;
   together = together < grid->patches ? together : grid->patches;
   grid->together = (together + WINOGRAD_ROWS - 1) / WINOGRAD_ROWS * WINOGRAD_ROWS;
+}
+
+// At least `floats`, an odd number of cache lines: what is read or written of all 36 in turn is
+// then not in the same sets of the caches.
+static size_t winograd_stride(size_t floats) {
+  return ((floats + WINOGRAD_LINE - 1) / WINOGRAD_LINE | 1) * WINOGRAD_LINE;
+}
+
+void fm_winograd_room_init(winograd_room *room, void *scratch, fm_shape y, size_t ins,
+                           size_t outs) {
+  room->ins = ins;
+  room->outs = outs;
+  winograd_grid_init(&room->grid, y, ins + outs);
+  room->kernels_stride = winograd_stride(ins * outs);
+  room->in_stride = winograd_stride(ins * room->grid.together);
+  room->out_stride = winograd_stride(outs * room->grid.together);
+  room->kernels = scratch;
+  room->in = room->kernels + WINOGRAD_PRODUCTS * room->kernels_stride;
+  room->out = room->in + WINOGRAD_PRODUCTS * room->in_stride;
+}
+
+size_t fm_winograd_room_bytes(const winograd_room *room) {
+  return WINOGRAD_PRODUCTS * (room->kernels_stride + room->in_stride + room->out_stride) *
+         sizeof(float);
 }
 
 winograd_patch fm_winograd_patch_of(const winograd_grid *grid, const fm_tensor *tensor,
@@ -46,15 +68,9 @@ winograd_patch fm_winograd_patch_of(const winograd_grid *grid, const fm_tensor *
 }
 
 static winograd_plan winograd_plan_of(const fm_winograd *self) {
-  const fm_shape y = self->y.shape;
-  winograd_plan plan = {.self = self, .ins = (size_t)self->x.shape.c, .outs = (size_t)y.c};
-  fm_winograd_grid_init(&plan.grid, y, plan.ins + plan.outs);
-  plan.weights_stride = fm_winograd_stride(plan.ins * plan.outs);
-  plan.in_stride = fm_winograd_stride(plan.ins * plan.grid.together);
-  plan.out_stride = fm_winograd_stride(plan.outs * plan.grid.together);
-  plan.weights = self->scratch;
-  plan.in = plan.weights + WINOGRAD_PRODUCTS * plan.weights_stride;
-  plan.out = plan.in + WINOGRAD_PRODUCTS * plan.in_stride;
+  winograd_plan plan = {.self = self};
+  fm_winograd_room_init(&plan.room, self->scratch, self->y.shape, (size_t)self->x.shape.c,
+                        (size_t)self->y.shape.c);
   return plan;
 }
 
@@ -71,19 +87,18 @@ bool fm_winograd_knows(const fm_winograd *self) {
 
 size_t fm_winograd_scratch(const fm_winograd *self) {
   const winograd_plan plan = winograd_plan_of(self);
-  return WINOGRAD_PRODUCTS * (plan.weights_stride + plan.in_stride + plan.out_stride) *
-         sizeof(float);
+  return fm_winograd_room_bytes(&plan.room);
 }
 
 // Kernels from one input channel to a panel of outputs.
 static void winograd_turn_weights(const winograd_plan *plan, size_t panel, size_t channel) {
   const fm_winograd *self = plan->self;
   const size_t first = panel * WINOGRAD_PANEL;
-  const size_t input = (self->turned ? plan->outs : 1) * WINOGRAD_TAPS;
-  const size_t output = (self->turned ? 1 : plan->ins) * WINOGRAD_TAPS;
-  fm_winograd_turn_weights(plan->weights + (panel * plan->ins + channel) * WINOGRAD_PANEL,
-                           plan->weights_stride, self->weight + first * output + channel * input,
-                           output, self->turned);
+  const size_t input = (self->turned ? plan->room.outs : 1) * WINOGRAD_TAPS;
+  const size_t output = (self->turned ? 1 : plan->room.ins) * WINOGRAD_TAPS;
+  fm_winograd_turn_weights(plan->room.kernels + (panel * plan->room.ins + channel) * WINOGRAD_PANEL,
+                           plan->room.kernels_stride,
+                           self->weight + first * output + channel * input, output, self->turned);
 }
 
 static void winograd_turn_in(const winograd_plan *plan, size_t first, size_t index,
@@ -91,13 +106,14 @@ static void winograd_turn_in(const winograd_plan *plan, size_t first, size_t ind
   const fm_winograd *self = plan->self;
   size_t plane;
   winograd_patch patch =
-      fm_winograd_patch_of(&plan->grid, &self->x, first + index, channels, &plane);
+      fm_winograd_patch_of(&plan->room.grid, &self->x, first + index, channels, &plane);
   patch.top -= self->padding;
   patch.left -= self->padding;
-  patch.stride = plan->in_stride;
+  patch.stride = plan->room.in_stride;
   // Six patches of all channels lie together, as they are multiplied together.
-  const size_t six = index / WINOGRAD_ROWS * (plan->ins / WINOGRAD_LANES) + channels;
-  fm_winograd_turn_in(plan->in + (six * WINOGRAD_ROWS + index % WINOGRAD_ROWS) * WINOGRAD_LANES,
+  const size_t six = index / WINOGRAD_ROWS * (plan->room.ins / WINOGRAD_LANES) + channels;
+  fm_winograd_turn_in(plan->room.in +
+                          (six * WINOGRAD_ROWS + index % WINOGRAD_ROWS) * WINOGRAD_LANES,
                       (const float *)self->x.data + plane, &patch);
 }
 
@@ -106,37 +122,39 @@ static void winograd_turn_out(const winograd_plan *plan, size_t first, size_t in
   const fm_winograd *self = plan->self;
   size_t plane;
   winograd_patch patch =
-      fm_winograd_patch_of(&plan->grid, &self->y, first + index, channels, &plane);
-  patch.stride = plan->out_stride;
+      fm_winograd_patch_of(&plan->room.grid, &self->y, first + index, channels, &plane);
+  patch.stride = plan->room.out_stride;
   const winograd_end end = {.bias = self->bias ? self->bias + channels * WINOGRAD_LANES : NULL,
                             .residual = self->residual ? self->residual + plane : NULL,
                             .act = self->act};
   fm_winograd_turn_out((float *)self->y.data + plane,
-                       plan->out + (channels * plan->grid.together + index) * WINOGRAD_LANES,
+                       plan->room.out +
+                           (channels * plan->room.grid.together + index) * WINOGRAD_LANES,
                        &patch, &end);
 }
 
 static void winograd_multiply(const winograd_plan *plan, size_t number, size_t panel,
                               size_t patches) {
-  const size_t group = plan->grid.together * WINOGRAD_LANES;
-  const winograd_product product = {patches, plan->ins, group};
-  fm_winograd_multiply(
-      plan->out + number * plan->out_stride + panel * 2 * group,
-      plan->in + number * plan->in_stride,
-      plan->weights + number * plan->weights_stride + panel * plan->ins * WINOGRAD_PANEL, &product);
+  const size_t group = plan->room.grid.together * WINOGRAD_LANES;
+  const winograd_product product = {patches, plan->room.ins, group};
+  fm_winograd_multiply(plan->room.out + number * plan->room.out_stride + panel * 2 * group,
+                       plan->room.in + number * plan->room.in_stride,
+                       plan->room.kernels + number * plan->room.kernels_stride +
+                           panel * plan->room.ins * WINOGRAD_PANEL,
+                       &product);
 }
 
 // Patches from `first` on, by all threads of a team together.
 static void winograd_run_group(const winograd_plan *plan, size_t first, size_t patches) {
-  const size_t panels = plan->outs / WINOGRAD_PANEL;
+  const size_t panels = plan->room.outs / WINOGRAD_PANEL;
 #pragma omp for schedule(static)
-  for (size_t i = 0; i < plan->ins / WINOGRAD_LANES * patches; ++i)
+  for (size_t i = 0; i < plan->room.ins / WINOGRAD_LANES * patches; ++i)
     winograd_turn_in(plan, first, i % patches, i / patches);
 #pragma omp for schedule(static)
   for (size_t i = 0; i < WINOGRAD_PRODUCTS * panels; ++i)
     winograd_multiply(plan, i / panels, i % panels, patches);
 #pragma omp for schedule(static)
-  for (size_t i = 0; i < plan->outs / WINOGRAD_LANES * patches; ++i)
+  for (size_t i = 0; i < plan->room.outs / WINOGRAD_LANES * patches; ++i)
     winograd_turn_out(plan, first, i % patches, i / patches);
 }
 
@@ -146,11 +164,12 @@ static fm_status winograd_run(void *user) {
 #pragma omp parallel num_threads(self->threads)
   {
 #pragma omp for schedule(static)
-    for (size_t i = 0; i < plan.outs / WINOGRAD_PANEL * plan.ins; ++i)
-      winograd_turn_weights(&plan, i / plan.ins, i % plan.ins);
-    for (size_t first = 0; first < plan.grid.patches; first += plan.grid.together) {
-      const size_t left = plan.grid.patches - first;
-      winograd_run_group(&plan, first, left < plan.grid.together ? left : plan.grid.together);
+    for (size_t i = 0; i < plan.room.outs / WINOGRAD_PANEL * plan.room.ins; ++i)
+      winograd_turn_weights(&plan, i / plan.room.ins, i % plan.room.ins);
+    for (size_t first = 0; first < plan.room.grid.patches; first += plan.room.grid.together) {
+      const size_t left = plan.room.grid.patches - first;
+      winograd_run_group(&plan, first,
+                         left < plan.room.grid.together ? left : plan.room.grid.together);
     }
   }
   return FM_OK;

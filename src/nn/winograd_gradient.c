@@ -10,23 +10,14 @@ enum { GRADIENT_OUTS = 128 }; // at a time: their sums stay in the third-level c
 
 typedef struct gradient_plan {
   const fm_winograd_gradient *self;
-  size_t ins, outs; // channels; of dy at a time
-  winograd_grid grid;
-  float *sums, *in, *out;
-  size_t sums_stride, in_stride, out_stride; // from one of the 36 products to the next
+  winograd_room room;
 } gradient_plan;
 
 static gradient_plan gradient_plan_of(const fm_winograd_gradient *self) {
   const fm_shape dy = self->dy.shape;
-  gradient_plan plan = {.self = self, .ins = (size_t)self->x.shape.c, .outs = (size_t)dy.c};
-  plan.outs = plan.outs < GRADIENT_OUTS ? plan.outs : GRADIENT_OUTS;
-  fm_winograd_grid_init(&plan.grid, dy, plan.ins + plan.outs);
-  plan.sums_stride = fm_winograd_stride(plan.ins * plan.outs);
-  plan.in_stride = fm_winograd_stride(plan.ins * plan.grid.together);
-  plan.out_stride = fm_winograd_stride(plan.outs * plan.grid.together);
-  plan.sums = self->scratch;
-  plan.in = plan.sums + WINOGRAD_PRODUCTS * plan.sums_stride;
-  plan.out = plan.in + WINOGRAD_PRODUCTS * plan.in_stride;
+  gradient_plan plan = {.self = self};
+  fm_winograd_room_init(&plan.room, self->scratch, dy, (size_t)self->x.shape.c,
+                        (size_t)(dy.c < GRADIENT_OUTS ? dy.c : GRADIENT_OUTS));
   return plan;
 }
 
@@ -36,7 +27,7 @@ bool fm_winograd_gradient_knows(const fm_winograd_gradient *self) {
 
 size_t fm_winograd_gradient_scratch(const fm_winograd_gradient *self) {
   const gradient_plan plan = gradient_plan_of(self);
-  return WINOGRAD_PRODUCTS * (plan.sums_stride + plan.in_stride + plan.out_stride) * sizeof(float);
+  return fm_winograd_room_bytes(&plan.room);
 }
 
 static void gradient_turn_x(const gradient_plan *plan, size_t first, size_t index,
@@ -44,11 +35,12 @@ static void gradient_turn_x(const gradient_plan *plan, size_t first, size_t inde
   const fm_winograd_gradient *self = plan->self;
   size_t plane;
   winograd_patch patch =
-      fm_winograd_patch_of(&plan->grid, &self->x, first + index, channels, &plane);
+      fm_winograd_patch_of(&plan->room.grid, &self->x, first + index, channels, &plane);
   patch.top -= self->padding;
   patch.left -= self->padding;
-  patch.stride = plan->in_stride;
-  fm_winograd_turn_in(plan->in + (channels * plan->grid.together + index) * WINOGRAD_LANES,
+  patch.stride = plan->room.in_stride;
+  fm_winograd_turn_in(plan->room.in +
+                          (channels * plan->room.grid.together + index) * WINOGRAD_LANES,
                       (const float *)self->x.data + plane, &patch);
 }
 
@@ -57,10 +49,10 @@ static void gradient_turn_dy(const gradient_plan *plan, size_t out, size_t first
                              size_t channels) {
   const fm_winograd_gradient *self = plan->self;
   size_t plane;
-  winograd_patch patch = fm_winograd_patch_of(&plan->grid, &self->dy, first + index,
+  winograd_patch patch = fm_winograd_patch_of(&plan->room.grid, &self->dy, first + index,
                                               out / WINOGRAD_LANES + channels, &plane);
-  patch.stride = plan->out_stride;
-  float *to = plan->out + (channels / 2 * plan->grid.together + index) * WINOGRAD_PANEL +
+  patch.stride = plan->room.out_stride;
+  float *to = plan->room.out + (channels / 2 * plan->room.grid.together + index) * WINOGRAD_PANEL +
               channels % 2 * WINOGRAD_LANES;
   fm_winograd_turn_dy(to, (const float *)self->dy.data + plane, &patch);
 }
@@ -68,25 +60,26 @@ static void gradient_turn_dy(const gradient_plan *plan, size_t out, size_t first
 // The sums of all input channels and a panel of outputs, of one of the 36.
 static void gradient_correlate(const gradient_plan *plan, size_t outs, size_t number, size_t panel,
                                winograd_correlation correlation) {
-  correlation.left_group = plan->grid.together * WINOGRAD_LANES;
+  correlation.left_group = plan->room.grid.together * WINOGRAD_LANES;
   correlation.stride = outs;
-  const float *left = plan->in + number * plan->in_stride;
-  const float *right =
-      plan->out + number * plan->out_stride + panel * plan->grid.together * WINOGRAD_PANEL;
-  float *sums = plan->sums + number * plan->sums_stride + panel * WINOGRAD_PANEL;
-  for (size_t channel = 0; channel < plan->ins; channel += WINOGRAD_ROWS) {
+  const float *left = plan->room.in + number * plan->room.in_stride;
+  const float *right = plan->room.out + number * plan->room.out_stride +
+                       panel * plan->room.grid.together * WINOGRAD_PANEL;
+  float *sums = plan->room.kernels + number * plan->room.kernels_stride + panel * WINOGRAD_PANEL;
+  for (size_t channel = 0; channel < plan->room.ins; channel += WINOGRAD_ROWS) {
     correlation.channel = channel;
-    correlation.count = plan->ins - channel < WINOGRAD_ROWS ? plan->ins - channel : WINOGRAD_ROWS;
+    correlation.count =
+        plan->room.ins - channel < WINOGRAD_ROWS ? plan->room.ins - channel : WINOGRAD_ROWS;
     fm_winograd_correlate(sums + channel * outs, left, right, &correlation);
   }
 }
 
 // By all threads of a team together: `outs` output channels from `out` on, patches from `first` on.
 static void gradient_run_group(const gradient_plan *plan, size_t out, size_t outs, size_t first) {
-  const size_t left = plan->grid.patches - first, panels = outs / WINOGRAD_PANEL;
-  const size_t patches = left < plan->grid.together ? left : plan->grid.together;
+  const size_t left = plan->room.grid.patches - first, panels = outs / WINOGRAD_PANEL;
+  const size_t patches = left < plan->room.grid.together ? left : plan->room.grid.together;
 #pragma omp for schedule(static) nowait
-  for (size_t i = 0; i < plan->ins / WINOGRAD_LANES * patches; ++i)
+  for (size_t i = 0; i < plan->room.ins / WINOGRAD_LANES * patches; ++i)
     gradient_turn_x(plan, first, i % patches, i / patches);
 #pragma omp for schedule(static)
   for (size_t i = 0; i < outs / WINOGRAD_LANES * patches; ++i)
@@ -98,15 +91,15 @@ static void gradient_run_group(const gradient_plan *plan, size_t out, size_t out
 }
 
 static void gradient_run_outs(const gradient_plan *plan, size_t out, size_t outs) {
-  const size_t kernel = plan->ins * WINOGRAD_TAPS;
-  for (size_t first = 0; first < plan->grid.patches; first += plan->grid.together)
+  const size_t kernel = plan->room.ins * WINOGRAD_TAPS;
+  for (size_t first = 0; first < plan->room.grid.patches; first += plan->room.grid.together)
     gradient_run_group(plan, out, outs, first);
 #pragma omp for schedule(static)
-  for (size_t i = 0; i < outs / WINOGRAD_LANES * plan->ins; ++i) {
-    const size_t channel = i % plan->ins, output = i / plan->ins * WINOGRAD_LANES;
-    fm_winograd_turn_gradient(plan->self->dweight + (out + output) * kernel +
-                                  channel * WINOGRAD_TAPS,
-                              kernel, plan->sums + channel * outs + output, plan->sums_stride);
+  for (size_t i = 0; i < outs / WINOGRAD_LANES * plan->room.ins; ++i) {
+    const size_t channel = i % plan->room.ins, output = i / plan->room.ins * WINOGRAD_LANES;
+    fm_winograd_turn_gradient(
+        plan->self->dweight + (out + output) * kernel + channel * WINOGRAD_TAPS, kernel,
+        plan->room.kernels + channel * outs + output, plan->room.kernels_stride);
   }
 }
 
@@ -130,8 +123,8 @@ static fm_status gradient_run(void *user) {
   const size_t all = (size_t)self->dy.shape.c;
 #pragma omp parallel num_threads(self->threads)
   {
-    for (size_t out = 0; out < all; out += plan.outs)
-      gradient_run_outs(&plan, out, all - out < plan.outs ? all - out : plan.outs);
+    for (size_t out = 0; out < all; out += plan.room.outs)
+      gradient_run_outs(&plan, out, all - out < plan.room.outs ? all - out : plan.room.outs);
     if (self->dbias)
       gradient_run_bias(self);
   }

@@ -11,15 +11,18 @@ typedef struct winograd_grid {
   size_t patches, together; // of all pictures, and at a time, in sixes
 } winograd_grid;
 
-// Floats from one of the 36 products to the next: at least `floats`, an odd number of cache lines,
-// so that what is read or written of all 36 in turn is not in the same sets of the caches.
-static inline size_t fm_winograd_stride(size_t floats) {
-  enum { LINE = 16 };
-  return ((floats + LINE - 1) / LINE | 1) * LINE;
-}
+// What a pass keeps in its scratch: 36 matrices each of turned kernels (or of their sums) and of
+// the patches of x and y that go together.
+typedef struct winograd_room {
+  size_t ins, outs; // channels; of y at a time
+  winograd_grid grid;
+  float *kernels, *in, *out;
+  size_t kernels_stride, in_stride, out_stride; // from one of the 36 to the next
+} winograd_room;
 
-// y: the shape whose pixels the patches share; channels: that lie in memory at a time.
-void fm_winograd_grid_init(winograd_grid *grid, fm_shape y, size_t channels);
+// y: the shape whose pixels the patches share.
+void fm_winograd_room_init(winograd_room *room, void *scratch, fm_shape y, size_t ins, size_t outs);
+size_t fm_winograd_room_bytes(const winograd_room *room);
 // Patch `index` of all, in y's pixels, and the plane of the 8 channels number `channels`.
 winograd_patch fm_winograd_patch_of(const winograd_grid *grid, const fm_tensor *tensor,
                                     size_t index, size_t channels, size_t *plane);
