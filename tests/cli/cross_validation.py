@@ -22,6 +22,7 @@ SETTINGS = {
     "model.rpn_pre_nms_top_n_test": 50,
     "model.rpn_post_nms_top_n_test": 20,
     "model.box_batch_size_per_image": 32,
+    "model.box_head_features": 64,
     "model.norm": "batch",
     "train.epochs": 1,
     "train.batch_size": 4,
