@@ -59,8 +59,18 @@ bool fm_nn_has_vnni(void) {
   return isa == dnnl_cpu_isa_avx2_vnni || isa == dnnl_cpu_isa_avx512_core_vnni || fm_nn_has_bf16();
 }
 
+bool fm_nn_has_8_lanes(void) {
+#if defined(__x86_64__) && defined(__GNUC__)
+  const dnnl_cpu_isa_t isa = dnnl_get_effective_cpu_isa();
+  return (isa == dnnl_cpu_isa_avx2 || isa == dnnl_cpu_isa_avx2_vnni) &&
+         __builtin_cpu_supports("fma");
+#else
+  return false;
+#endif
+}
+
 bool fm_nn_prefers_int8(void) {
-  return fm_nn_has_vnni() || dnnl_get_effective_cpu_isa() == dnnl_cpu_isa_avx2;
+  return fm_nn_has_vnni() || fm_nn_has_8_lanes();
 }
 
 enum { LIBRARY_SIZE = 256, LIBRARY_TRIALS = 4 };

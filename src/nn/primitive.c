@@ -36,6 +36,12 @@ dnnl_stream_t fm_dnnl_stream(void) {
   return stream;
 }
 
+bool fm_dnnl_is_reference(const_dnnl_primitive_desc_t pd) {
+  const char *implementation = "";
+  dnnl_primitive_desc_query(pd, dnnl_query_impl_info_str, 0, &implementation);
+  return strncmp(implementation, "ref", 3) == 0;
+}
+
 fm_status fm_dnnl_check(dnnl_status_t status, const char *what) {
   if (status == dnnl_success)
     return FM_OK;

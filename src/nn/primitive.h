@@ -36,6 +36,8 @@ FM_MUST_USE fm_status fm_dnnl_any(dnnl_memory_desc_t *out, fm_shape shape, fm_dt
 FM_MUST_USE fm_status fm_dnnl_layout(fm_tensor *tensor, const dnnl_memory_desc_t *desc);
 dnnl_data_type_t fm_dnnl_type(fm_dtype dtype);
 
+// Whether what it describes runs by oneDNN's reference loops, a hundred times slower than others.
+bool fm_dnnl_is_reference(const_dnnl_primitive_desc_t pd);
 // Attributes with a scratchpad that the caller gives.
 FM_MUST_USE fm_status fm_dnnl_attributes(dnnl_primitive_attr_t *out);
 

@@ -100,6 +100,19 @@ void fm_section_end(fm_section *section, const fm_work *work) {
     profile_add_product(profile, work);
 }
 
+void fm_profile_run(fm_status (*run)(void *user), void *user,
+                    void (*describe)(const void *user, fm_work *work, char *name)) {
+  fm_section section;
+  fm_section_begin(&section);
+  (void)!run(user); // our own loops do not fail
+  if (!profile_current)
+    return;
+  char name[FM_PROFILE_NAME_BYTES];
+  fm_work work = {.name = name, .run = run, .user = user};
+  describe(user, &work, name);
+  fm_section_end(&section, &work);
+}
+
 void fm_section_end_named(fm_section *section, const char *name) {
   fm_section_end(section, &(fm_work){.name = name});
 }

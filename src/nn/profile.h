@@ -51,6 +51,10 @@ bool fm_profile_is_on(void);
 bool fm_profile_is_by_layer(void);
 void fm_section_begin(fm_section *section);
 void fm_section_end(fm_section *section, const fm_work *work);
+// Runs one of our own products as a section, described only when somebody profiles: `name` has
+// FM_PROFILE_NAME_BYTES, flops and bytes are asked for.
+void fm_profile_run(fm_status (*run)(void *user), void *user,
+                    void (*describe)(const void *user, fm_work *work, char *name));
 // The same for a section that has nothing but a name.
 void fm_section_end_named(fm_section *section, const char *name);
 

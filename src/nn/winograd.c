@@ -5,6 +5,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "nn/library.h"
 #include "nn/profile.h"
 #include "nn/winograd_grid.h"
 
@@ -59,10 +60,13 @@ winograd_patch fm_winograd_patch_of(const winograd_grid *grid, const fm_tensor *
   const size_t in_picture = grid->across * grid->down;
   const size_t picture = index / in_picture, inside = index % in_picture;
   const fm_shape shape = tensor->shape;
-  *plane = (picture * ((size_t)shape.c / WINOGRAD_LANES) + channels) * (size_t)shape.h *
-           (size_t)shape.w * WINOGRAD_LANES;
+  const size_t area = (size_t)shape.h * (size_t)shape.w, all = (size_t)shape.c;
+  const size_t block = (size_t)tensor->block; // 8, or all
+  *plane = picture * area * all + channels * WINOGRAD_LANES / block * area * block +
+           channels * WINOGRAD_LANES % block;
   return (winograd_patch){.height = shape.h,
                           .width = shape.w,
+                          .pixel = block,
                           .top = (int)(inside / grid->across) * WINOGRAD_OUT,
                           .left = (int)(inside % grid->across) * WINOGRAD_OUT};
 }
@@ -74,15 +78,21 @@ static winograd_plan winograd_plan_of(const fm_winograd *self) {
   return plan;
 }
 
+// fp32 in blocks, or whole numbers interleaved.
+static bool winograd_knows_layouts(const fm_tensor *x, const fm_tensor *y) {
+  if (fm_dtype_is_int8(x->dtype))
+    return x->block == x->shape.c && y->block == y->shape.c && y->dtype != FM_BF16;
+  return x->dtype == FM_F32 && y->dtype == FM_F32 && x->block == WINOGRAD_LANES &&
+         y->block == WINOGRAD_LANES;
+}
+
 bool fm_winograd_knows(const fm_winograd *self) {
   const fm_tensor *x = &self->x, *y = &self->y;
   const int grown = 2 * self->padding - 2;
-  return fm_winograd_has_processor() && x->dtype == FM_F32 && y->dtype == FM_F32 &&
-         x->block == WINOGRAD_LANES && y->block == WINOGRAD_LANES &&
-         x->shape.c % WINOGRAD_PANEL == 0 && y->shape.c % WINOGRAD_PANEL == 0 &&
-         self->padding >= 0 && self->padding <= WINOGRAD_PADDING_MAX &&
-         y->shape.h == x->shape.h + grown && y->shape.w == x->shape.w + grown &&
-         self->act != FM_ACT_HARD_SIGMOID;
+  return fm_nn_has_8_lanes() && winograd_knows_layouts(x, y) && x->shape.c % WINOGRAD_PANEL == 0 &&
+         y->shape.c % WINOGRAD_PANEL == 0 && self->padding >= 0 &&
+         self->padding <= WINOGRAD_PADDING_MAX && y->shape.h == x->shape.h + grown &&
+         y->shape.w == x->shape.w + grown && self->act != FM_ACT_HARD_SIGMOID;
 }
 
 size_t fm_winograd_scratch(const fm_winograd *self) {
@@ -112,9 +122,12 @@ static void winograd_turn_in(const winograd_plan *plan, size_t first, size_t ind
   patch.stride = plan->room.in_stride;
   // Six patches of all channels lie together, as they are multiplied together.
   const size_t six = index / WINOGRAD_ROWS * (plan->room.ins / WINOGRAD_LANES) + channels;
-  fm_winograd_turn_in(plan->room.in +
-                          (six * WINOGRAD_ROWS + index % WINOGRAD_ROWS) * WINOGRAD_LANES,
-                      (const float *)self->x.data + plane, &patch);
+  float *out =
+      plan->room.in + (six * WINOGRAD_ROWS + index % WINOGRAD_ROWS) * (size_t)WINOGRAD_LANES;
+  if (self->x.dtype == FM_F32)
+    fm_winograd_turn_in(out, (const float *)self->x.data + plane, &patch);
+  else
+    fm_winograd_turn_in_bytes(out, (const uint8_t *)self->x.data + plane, self->x.dtype, &patch);
 }
 
 static void winograd_turn_out(const winograd_plan *plan, size_t first, size_t index,
@@ -126,8 +139,11 @@ static void winograd_turn_out(const winograd_plan *plan, size_t first, size_t in
   patch.stride = plan->room.out_stride;
   const winograd_end end = {.bias = self->bias ? self->bias + channels * WINOGRAD_LANES : NULL,
                             .residual = self->residual ? self->residual + plane : NULL,
-                            .act = self->act};
-  fm_winograd_turn_out((float *)self->y.data + plane,
+                            .act = self->act,
+                            .dtype = self->y.dtype,
+                            .scale = fm_dtype_is_int8(self->x.dtype) ? self->x.scale : 1,
+                            .unit = fm_dtype_is_int8(self->y.dtype) ? 1 / self->y.scale : 1};
+  fm_winograd_turn_out((uint8_t *)self->y.data + plane * fm_dtype_size(self->y.dtype),
                        plan->room.out +
                            (channels * plan->room.grid.together + index) * WINOGRAD_LANES,
                        &patch, &end);
@@ -175,28 +191,23 @@ static fm_status winograd_run(void *user) {
   return FM_OK;
 }
 
-fm_work fm_winograd_work(const fm_tensor *x, const fm_tensor *y, const char *pass, char *name) {
+void fm_winograd_describe(const fm_tensor *x, const fm_tensor *y, const char *pass, fm_work *work,
+                          char *name) {
   const fm_shape in = x->shape, out = y->shape;
   const int used = snprintf(name, FM_PROFILE_NAME_BYTES, "conv 3x3 %s, own winograd", pass);
   if (fm_profile_is_by_layer())
     snprintf(name + used, (size_t)(FM_PROFILE_NAME_BYTES - used),
              ", %d x %d x %d x %d to %d x %d x %d", in.n, in.c, in.h, in.w, out.c, out.h, out.w);
   const double weights = (double)in.c * out.c * WINOGRAD_TAPS;
-  return (fm_work){.name = name,
-                   .flops = 2 * weights * out.n * out.h * out.w,
-                   .bytes = (double)fm_tensor_bytes(x) + (double)fm_tensor_bytes(y) +
-                            weights * sizeof(float)};
+  work->flops = 2 * weights * out.n * out.h * out.w;
+  work->bytes = (double)fm_tensor_bytes(x) + (double)fm_tensor_bytes(y) + weights * sizeof(float);
 }
 
-void fm_winograd_run(fm_winograd *self, const char *pass) {
-  fm_section section;
-  fm_section_begin(&section);
-  (void)!winograd_run(self);
-  if (!fm_profile_is_on())
-    return;
-  char name[FM_PROFILE_NAME_BYTES];
-  fm_work work = fm_winograd_work(&self->x, &self->y, pass, name);
-  work.run = winograd_run;
-  work.user = self;
-  fm_section_end(&section, &work);
+static void winograd_describe(const void *user, fm_work *work, char *name) {
+  const fm_winograd *self = user;
+  fm_winograd_describe(&self->x, &self->y, self->turned ? "backward data" : "forward", work, name);
+}
+
+void fm_winograd_run(fm_winograd *self) {
+  fm_profile_run(winograd_run, self, winograd_describe);
 }

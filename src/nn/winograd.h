@@ -15,7 +15,9 @@
 // y = act(x convolved with weight + bias + residual), kept by the caller: a profile may run it
 // again.
 typedef struct fm_winograd {
-  fm_tensor x, y;        // blocks of 8 channels, which are multiples of 16
+  // In fp32 in blocks of 8 channels; or, interleaved, x in whole numbers and y in these or in fp32.
+  // The channels are multiples of 16.
+  fm_tensor x, y;
   int padding;           // on all sides, 0 to 2; y is x's height and width + 2 padding - 2
   const float *weight;   // [y's channels][x's channels][3][3]
   bool turned;           // that is [x's channels][y's channels][3][3], turned by half a circle
@@ -26,12 +28,10 @@ typedef struct fm_winograd {
   void *scratch;         // fm_winograd_scratch(self) bytes, in lines of 64
 } fm_winograd;
 
-bool fm_winograd_has_processor(void); // one whose widest vectors have 8 lanes, with fused sums
 // Whether this processor and those shapes are ones it is for.
 bool fm_winograd_knows(const fm_winograd *self);
 size_t fm_winograd_scratch(const fm_winograd *self);
-// `pass` as a profile shows it: "forward", "backward data".
-void fm_winograd_run(fm_winograd *self, const char *pass);
+void fm_winograd_run(fm_winograd *self);
 
 // dweight = x correlated with dy, dbias = the sum of dy over pictures and pixels; kept like the
 // other.

@@ -3,6 +3,7 @@
 #include <omp.h>
 #include <string.h>
 
+#include "nn/library.h"
 #include "nn/winograd.h"
 #include "nn/winograd_grid.h"
 
@@ -22,7 +23,8 @@ static gradient_plan gradient_plan_of(const fm_winograd_gradient *self) {
 }
 
 bool fm_winograd_gradient_knows(const fm_winograd_gradient *self) {
-  return fm_winograd_knows(&(fm_winograd){.x = self->x, .y = self->dy, .padding = self->padding});
+  const fm_winograd forward = {.x = self->x, .y = self->dy, .padding = self->padding};
+  return self->x.dtype == FM_F32 && fm_winograd_knows(&forward);
 }
 
 size_t fm_winograd_gradient_scratch(const fm_winograd_gradient *self) {
@@ -131,15 +133,11 @@ static fm_status gradient_run(void *user) {
   return FM_OK;
 }
 
+static void gradient_describe(const void *user, fm_work *work, char *name) {
+  const fm_winograd_gradient *self = user;
+  fm_winograd_describe(&self->x, &self->dy, "backward weights", work, name);
+}
+
 void fm_winograd_gradient_run(fm_winograd_gradient *self) {
-  fm_section section;
-  fm_section_begin(&section);
-  (void)!gradient_run(self);
-  if (!fm_profile_is_on())
-    return;
-  char name[FM_PROFILE_NAME_BYTES];
-  fm_work work = fm_winograd_work(&self->x, &self->dy, "backward weights", name);
-  work.run = gradient_run;
-  work.user = self;
-  fm_section_end(&section, &work);
+  fm_profile_run(gradient_run, self, gradient_describe);
 }

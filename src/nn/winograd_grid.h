@@ -27,6 +27,7 @@ size_t fm_winograd_room_bytes(const winograd_room *room);
 winograd_patch fm_winograd_patch_of(const winograd_grid *grid, const fm_tensor *tensor,
                                     size_t index, size_t channels, size_t *plane);
 // As fm_primitive_describe says of oneDNN's: the multiplications of a direct convolution.
-fm_work fm_winograd_work(const fm_tensor *x, const fm_tensor *y, const char *pass, char *name);
+void fm_winograd_describe(const fm_tensor *x, const fm_tensor *y, const char *pass, fm_work *work,
+                          char *name);
 
 #endif

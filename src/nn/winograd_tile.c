@@ -3,11 +3,8 @@
 
 #include <string.h>
 
-#include "nn/winograd.h"
-
 #if defined(__x86_64__) && defined(__GNUC__)
 
-#include <dnnl.h>
 #include <immintrin.h>
 
 #define TILE_AVX2 __attribute__((target("avx2,fma")))
@@ -20,12 +17,6 @@
 #define B2 (B * B)
 #define A3 (A2 * A)
 #define B3 (B2 * B)
-
-bool fm_winograd_has_processor(void) {
-  const dnnl_cpu_isa_t isa = dnnl_get_effective_cpu_isa();
-  return (isa == dnnl_cpu_isa_avx2 || isa == dnnl_cpu_isa_avx2_vnni) &&
-         __builtin_cpu_supports("fma");
-}
 
 TILE_INLINE __m256 tile_times(float factor, __m256 x, __m256 plus) {
   return _mm256_fmadd_ps(_mm256_set1_ps(factor), x, plus);
@@ -84,6 +75,36 @@ void fm_winograd_turn_in(float *out, const float *plane, const winograd_patch *p
   tile_turn_in(out, patch->stride, pixels, (size_t)WINOGRAD_IN * WINOGRAD_LANES);
 }
 
+// 8 whole numbers.
+TILE_INLINE __m256 tile_bytes(const uint8_t *bytes, bool has_sign) {
+  const __m128i eight = _mm_loadl_epi64((const __m128i *)(const void *)bytes);
+  return _mm256_cvtepi32_ps(has_sign ? _mm256_cvtepi8_epi32(eight) : _mm256_cvtepu8_epi32(eight));
+}
+
+// `has_sign` is a constant to each caller.
+TILE_INLINE void tile_read_bytes(float *pixels, const uint8_t *plane, const winograd_patch *patch,
+                                 bool has_sign) {
+  for (int i = 0; i < WINOGRAD_IN; ++i)
+    for (int j = 0; j < WINOGRAD_IN; ++j) {
+      const int y = patch->top + i, x = patch->left + j;
+      const bool inside = y >= 0 && y < patch->height && x >= 0 && x < patch->width;
+      const size_t at = inside ? (size_t)y * (size_t)patch->width + (size_t)x : 0;
+      const __m256 v =
+          inside ? tile_bytes(plane + at * patch->pixel, has_sign) : _mm256_setzero_ps();
+      _mm256_storeu_ps(pixels + (i * WINOGRAD_IN + j) * WINOGRAD_LANES, v);
+    }
+}
+
+TILE_AVX2 void fm_winograd_turn_in_bytes(float *out, const void *plane, fm_dtype dtype,
+                                         const winograd_patch *patch) {
+  float pixels[WINOGRAD_PRODUCTS * WINOGRAD_LANES];
+  if (dtype == FM_S8)
+    tile_read_bytes(pixels, plane, patch, true);
+  else
+    tile_read_bytes(pixels, plane, patch, false);
+  tile_turn_in(out, patch->stride, pixels, (size_t)WINOGRAD_IN * WINOGRAD_LANES);
+}
+
 // Six values at the points, `step` apart, as four pixels.
 TILE_INLINE void tile_interpolate(__m256 out[WINOGRAD_OUT], const float *in, size_t step) {
   __m256 m[WINOGRAD_IN];
@@ -122,8 +143,23 @@ static size_t tile_there(int left) {
   return left < WINOGRAD_OUT ? (size_t)left : WINOGRAD_OUT;
 }
 
-TILE_AVX2 void fm_winograd_turn_out(float *plane, const float *in, const winograd_patch *patch,
-                                    const winograd_end *end) {
+// 8 numbers, rounded to nearest even and cut to what `dtype` holds.
+TILE_INLINE void tile_store(void *to, fm_dtype dtype, __m256 v) {
+  if (dtype == FM_F32) {
+    _mm256_storeu_ps(to, v);
+    return;
+  }
+  // What is too large for 32 bits would become the least.
+  const __m256i whole = _mm256_cvtps_epi32(_mm256_min_ps(v, _mm256_set1_ps(255)));
+  const __m128i words =
+      _mm_packs_epi32(_mm256_castsi256_si128(whole), _mm256_extracti128_si256(whole, 1));
+  _mm_storel_epi64(to,
+                   dtype == FM_U8 ? _mm_packus_epi16(words, words) : _mm_packs_epi16(words, words));
+}
+
+// `dtype` is a constant to each caller.
+TILE_INLINE void tile_turn_out(uint8_t *plane, const float *in, const winograd_patch *patch,
+                               const winograd_end *end, fm_dtype dtype) {
   float turned[WINOGRAD_OUT * WINOGRAD_IN * WINOGRAD_LANES];
   __m256 pixels[WINOGRAD_OUT];
   for (size_t column = 0; column < WINOGRAD_IN; ++column) {
@@ -133,23 +169,35 @@ TILE_AVX2 void fm_winograd_turn_out(float *plane, const float *in, const winogra
       _mm256_storeu_ps(turned + (i * WINOGRAD_IN + column) * WINOGRAD_LANES, pixels[i]);
   }
   const __m256 bias = end->bias ? _mm256_loadu_ps(end->bias) : _mm256_setzero_ps();
+  const __m256 scale = _mm256_set1_ps(end->scale), unit = _mm256_set1_ps(end->unit);
   const size_t rows = tile_there(patch->height - patch->top);
   const size_t columns = tile_there(patch->width - patch->left);
   for (size_t i = 0; i < rows; ++i) {
     tile_interpolate(pixels, turned + i * (size_t)(WINOGRAD_IN * WINOGRAD_LANES), WINOGRAD_LANES);
     const size_t first =
-        (((size_t)patch->top + i) * (size_t)patch->width + (size_t)patch->left) * WINOGRAD_LANES;
+        (((size_t)patch->top + i) * (size_t)patch->width + (size_t)patch->left) * patch->pixel;
 #pragma GCC unroll 4
     for (size_t j = 0; j < (size_t)WINOGRAD_OUT; ++j) {
       if (j >= columns)
         break;
-      const size_t at = first + j * WINOGRAD_LANES;
-      __m256 value = _mm256_add_ps(pixels[j], bias);
+      const size_t at = first + j * patch->pixel;
+      __m256 value = _mm256_fmadd_ps(pixels[j], scale, bias);
       if (end->residual)
         value = _mm256_add_ps(value, _mm256_loadu_ps(end->residual + at));
-      _mm256_storeu_ps(plane + at, tile_act(value, end->act));
+      value = _mm256_mul_ps(tile_act(value, end->act), unit);
+      tile_store(plane + at * fm_dtype_size(dtype), dtype, value);
     }
   }
+}
+
+TILE_AVX2 void fm_winograd_turn_out(void *plane, const float *in, const winograd_patch *patch,
+                                    const winograd_end *end) {
+  if (end->dtype == FM_F32)
+    tile_turn_out(plane, in, patch, end, FM_F32);
+  else if (end->dtype == FM_U8)
+    tile_turn_out(plane, in, patch, end, FM_U8);
+  else
+    tile_turn_out(plane, in, patch, end, FM_S8);
 }
 
 // Fetches a part of `ahead` meanwhile, a line for each group of channels.
@@ -367,17 +415,18 @@ TILE_AVX2 void fm_winograd_add_pixels(float *sum, const float *plane, size_t pix
   _mm256_storeu_ps(sum, _mm256_add_ps(even, odd));
 }
 
-#else
-
-bool fm_winograd_has_processor(void) {
-  return false;
-}
+#else // never called: fm_nn_has_8_lanes says no
 
 void fm_winograd_turn_in(float *out, const float *plane, const winograd_patch *patch) {
   (void)out, (void)plane, (void)patch;
 }
 
-void fm_winograd_turn_out(float *plane, const float *in, const winograd_patch *patch,
+void fm_winograd_turn_in_bytes(float *out, const void *plane, fm_dtype dtype,
+                               const winograd_patch *patch) {
+  (void)out, (void)plane, (void)dtype, (void)patch;
+}
+
+void fm_winograd_turn_out(void *plane, const float *in, const winograd_patch *patch,
                           const winograd_end *end) {
   (void)plane, (void)in, (void)patch, (void)end;
 }

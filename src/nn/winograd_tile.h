@@ -7,6 +7,7 @@
 #include <stddef.h>
 
 #include "nn/graph.h"
+#include "nn/tensor.h"
 
 enum {
   WINOGRAD_LANES = 8,
@@ -18,21 +19,27 @@ enum {
   WINOGRAD_TAPS = 9,
 };
 
-// The patch of x's plane (height, width, 8) whose first pixel is (top, left), which may lie
-// outside: there it is zero. Number i of what comes out goes to out + i * stride.
+// The patch of x's plane (height, width, 8 of `pixel` elements) whose first pixel is (top, left),
+// which may lie outside: there it is zero. Number i of what comes out goes to out + i * stride.
 typedef struct winograd_patch {
   int height, width, top, left;
-  size_t stride;
+  size_t pixel, stride;
 } winograd_patch;
 void fm_winograd_turn_in(float *out, const float *plane, const winograd_patch *patch);
+// The same of whole numbers, without their scale.
+void fm_winograd_turn_in_bytes(float *out, const void *plane, fm_dtype dtype,
+                               const winograd_patch *patch);
 
-// The same patch of y: from `in` back to at most 4 x 4 pixels of the plane, whose residual lies as
-// the plane does; bias [8], or NULL.
+// The same patch of y: from `in` back to at most 4 x 4 pixels of the plane, act(sum * scale + bias
+// + residual) * unit, rounded to `dtype`; the residual, of fp32, lies as the plane does; bias [8],
+// or NULL.
 typedef struct winograd_end {
   const float *bias, *residual;
   fm_activation act;
+  fm_dtype dtype;
+  float scale, unit;
 } winograd_end;
-void fm_winograd_turn_out(float *plane, const float *in, const winograd_patch *patch,
+void fm_winograd_turn_out(void *plane, const float *in, const winograd_patch *patch,
                           const winograd_end *end);
 
 // out [rows][8] twice, `group` apart, = left [rows / 6][depth / 8][6][8] times right [depth][16];

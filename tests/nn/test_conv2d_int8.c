@@ -11,6 +11,14 @@ typedef struct int8_conv {
   bool adds, norm, wide; // wide: the output's range is not known, so it is fp32
 } int8_conv;
 
+// By our own Winograd products.
+static bool int8_is_winograd(const int8_conv *c) {
+  const int size = 2 * c->padding - 2;
+  return fm_nn_has_8_lanes() && c->kernel == 3 && c->stride == 1 && c->groups == 1 && !c->adds &&
+         c->x.c % 16 == 0 && c->out_channels % 16 == 0 &&
+         c->x.n * (c->x.h + size) * (c->x.w + size) >= 900;
+}
+
 static double int8_activate(double v, fm_activation act) {
   switch (act) {
   case FM_ACT_RELU:
@@ -61,7 +69,8 @@ static void int8_params(const int8_conv *c, fm_params *params, int8_arrays *a) {
     }
   }
   for (size_t channel = 0; channel < oc; ++channel)
-    int8_round_row(a->weight + channel * row, row, row / (size_t)(c->kernel * c->kernel));
+    if (!int8_is_winograd(c)) // which keeps its weights in fp32
+      int8_round_row(a->weight + channel * row, row, row / (size_t)(c->kernel * c->kernel));
   free(values);
 }
 
@@ -85,7 +94,7 @@ static double int8_sum(const int8_conv *c, const int8_arrays *a, const int place
 // Without VNNI oneDNN halves the weights of products with a sign, as their pairs are added in 16
 // bits.
 static double int8_tolerance(const int8_conv *c) {
-  return fm_nn_has_vnni() || c->source == FM_U8 ? 2e-5 : 0.04;
+  return fm_nn_has_vnni() || int8_is_winograd(c) || c->source == FM_U8 ? 2e-5 : 0.04;
 }
 
 // Every third pixel is the largest there is, in all channels: what is added in 16 bits has to hold
@@ -338,6 +347,45 @@ static const int8_conv int8_convs[] = {
      1,
      FM_ACT_RELU,
      FM_S8,
+     FM_F32,
+     false,
+     false,
+     true},
+    {"3 x 3 of u8 with enough pixels for Winograd",
+     {1, 32, 31, 30},
+     48,
+     3,
+     1,
+     1,
+     1,
+     FM_ACT_RELU,
+     FM_U8,
+     FM_F32,
+     false,
+     true,
+     false},
+    {"3 x 3 of s8 in two pictures to s8",
+     {2, 16, 22, 27},
+     32,
+     3,
+     1,
+     1,
+     1,
+     FM_ACT_NONE,
+     FM_S8,
+     FM_F32,
+     false,
+     false,
+     false},
+    {"3 x 3 of fp32 without padding to fp32",
+     {1, 16, 34, 33},
+     16,
+     3,
+     1,
+     0,
+     1,
+     FM_ACT_HARD_SWISH,
+     FM_F32,
      FM_F32,
      false,
      false,

@@ -3,6 +3,7 @@
 // of threads.
 #include <math.h>
 
+#include "nn/library.h"
 #include "nn/winograd.h"
 #include "support.h"
 
@@ -141,14 +142,14 @@ static float *test_run(const test_arrays *a, int threads) {
   winograd.y.data = result;
   assert_true(fm_winograd_knows(&winograd));
   winograd.scratch = test_memory(fm_winograd_scratch(&winograd));
-  fm_winograd_run(&winograd, "forward");
+  fm_winograd_run(&winograd);
   free(winograd.scratch);
   return result;
 }
 
 static void test_convolutions(void **state) {
   (void)state;
-  if (!fm_winograd_has_processor())
+  if (!fm_nn_has_8_lanes())
     skip();
   for (size_t i = 0; i < TEST_SETUPS; ++i) {
     test_arrays a;
@@ -214,7 +215,7 @@ static void test_compare_gradient(const test_arrays *a, const test_gradient *fou
 
 static void test_gradients(void **state) {
   (void)state;
-  if (!fm_winograd_has_processor())
+  if (!fm_nn_has_8_lanes())
     skip();
   for (size_t i = 0; i < TEST_SETUPS; ++i) {
     const test_setup *s = &test_setups[i];
@@ -240,7 +241,7 @@ static void test_refuses(void **state) {
   (void)state;
   const fm_tensor x = {.shape = {1, 16, 8, 8}, .block = TEST_BLOCK};
   fm_winograd winograd = {.x = x, .y = x, .padding = 1};
-  assert_int_equal(fm_winograd_knows(&winograd), fm_winograd_has_processor());
+  assert_int_equal(fm_winograd_knows(&winograd), fm_nn_has_8_lanes());
   winograd.padding = 0; // y would be smaller
   assert_false(fm_winograd_knows(&winograd));
   winograd.padding = 1;

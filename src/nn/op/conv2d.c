@@ -91,15 +91,19 @@ void fm_conv2d_geometry_of(conv2d_geometry *out, const conv2d_options *o) {
   }
 }
 
-dnnl_alg_kind_t fm_conv2d_algorithm(const fm_op_context *context) {
+bool fm_conv2d_fits_winograd(const fm_op_context *context) {
   const conv2d_options *o = conv2d_options_of(context->node);
+  return context->precision == FM_F32 && o->groups == 1 && o->kernel == 3 && o->stride == 1 &&
+         o->dilation == 1 && o->padding == o->padding_end;
+}
+
+dnnl_alg_kind_t fm_conv2d_algorithm(const fm_op_context *context) {
   const fm_shape x = context->x[0].shape, y = context->y.shape;
-  const bool fits = context->precision == FM_F32 && o->groups == 1 && o->kernel == 3 &&
-                    o->stride == 1 && o->dilation == 1 && o->padding == o->padding_end;
   // Weights are turned at each run, which few pixels do not repay.
   const bool pays = (long)y.n * y.h * y.w >= CONV_WINOGRAD_PIXELS && x.c % CONV_BLOCK == 0 &&
                     y.c % CONV_BLOCK == 0;
-  return fits && pays ? dnnl_convolution_winograd : dnnl_convolution_direct;
+  return fm_conv2d_fits_winograd(context) && pays ? dnnl_convolution_winograd
+                                                  : dnnl_convolution_direct;
 }
 
 static fm_status conv2d_forward_pd(dnnl_primitive_desc_t *pd, const fm_op_context *context,
@@ -331,7 +335,7 @@ static fm_status conv2d_forward(fm_op_context *context) {
                           &arrays.residual));
   FM_TRY(fm_working_data(state->weight, &arrays.weight));
   FM_TRY(fm_working_data(state->bias, &arrays.bias));
-  if (state->int8)
+  if (state->int8_bias)
     arrays.bias = state->int8_bias;
   if (state->own_forward)
     fm_conv2d_winograd_forward(context, &arrays);

@@ -24,8 +24,10 @@ typedef struct conv2d_geometry {
   dnnl_dims_t strides, dilates, padding, padding_end;
 } conv2d_geometry;
 void fm_conv2d_geometry_of(conv2d_geometry *out, const conv2d_options *o);
-// Winograd's F(4 x 4, 3 x 3) (Lavin and Gray 2016) where it is faster: it multiplies a quarter as
-// often, and its errors stay near 1e-6 of the result.
+// Whether it can be computed by Winograd's F(4 x 4, 3 x 3) (Lavin and Gray 2016).
+bool fm_conv2d_fits_winograd(const fm_op_context *context);
+// That one where it is faster: it multiplies a quarter as often, and its errors stay near 1e-6 of
+// the result.
 dnnl_alg_kind_t fm_conv2d_algorithm(const fm_op_context *context);
 
 // Order of the node's parameters; -1 where absent.
@@ -47,7 +49,7 @@ typedef struct conv2d_state {
   fm_working *weight, *bias, *weight_backward;
   fm_tensor source; // x in the layout the primitive wants
   bool int8;
-  float *int8_bias;         // of the product in whole numbers, else NULL
+  float *int8_bias;         // of oneDNN's product in whole numbers, else NULL
   bool batch_norm;          // with batch statistics
   bool keeps_preactivation; // the activation's gradient needs its input (hard-swish)
   bool trains_weight, trains_bias, wants_weight_gradient;
@@ -85,7 +87,8 @@ fm_status fm_conv2d_backward(fm_op_context *context);
 // layout are known.
 bool fm_conv2d_winograd_forward_fits(fm_op_context *context);
 bool fm_conv2d_winograd_data_fits(fm_op_context *context);
-bool fm_conv2d_winograd_weights_fits(fm_op_context *context);
+// `slow`: oneDNN has but a reference for it.
+bool fm_conv2d_winograd_weights_fits(fm_op_context *context, bool slow);
 typedef struct fm_conv2d_arrays {
   void *source, *weight, *bias, *residual, *destination; // residual: NULL without one
 } fm_conv2d_arrays;

@@ -114,7 +114,7 @@ static fm_status backward_prepare_depthwise(fm_op_context *context) {
 static fm_status backward_prepare_weights(fm_op_context *context, const backward_geometry *g,
                                           size_t *diff_bytes) {
   conv2d_state *state = context->state;
-  if (fm_conv2d_winograd_weights_fits(context))
+  if (fm_conv2d_winograd_weights_fits(context, false))
     return FM_OK;
   dnnl_memory_desc_t any, plain;
   FM_TRY(fm_conv2d_weight_desc(&any, context, FM_F32, false));
@@ -125,6 +125,10 @@ static fm_status backward_prepare_weights(fm_op_context *context, const backward
       g->conv.strides, g->conv.dilates, g->conv.padding, g->conv.padding_end));
   dnnl_primitive_desc_t pd;
   FM_DNNL(dnnl_primitive_desc_create(&pd, &desc, g->attributes, fm_dnnl_engine(), g->hint));
+  if (fm_dnnl_is_reference(pd) && fm_conv2d_winograd_weights_fits(context, true)) {
+    dnnl_primitive_desc_destroy(pd);
+    return FM_OK;
+  }
   const dnnl_memory_desc_t diff = *dnnl_primitive_desc_query_md(pd, dnnl_query_diff_weights_md, 0);
   FM_TRY(fm_primitive_init(&state->backward_weights, pd));
   FM_TRY(fm_primitive_add(&state->backward_weights, DNNL_ARG_SRC, &g->source));

@@ -1,5 +1,5 @@
 // The convolution in whole numbers, for int8 plans; only forward. Its arrays are interleaved
-// (NHWC), as oneDNN wants them.
+// (NHWC), as oneDNN wants them, and our own products take them.
 #include "nn/op/conv2d.h"
 #include "nn/op/int8.h"
 
@@ -56,19 +56,34 @@ static fm_status int8_primitive(fm_op_context *context, const fm_int8_product *p
   return fm_conv2d_take_forward(state, pd, product->residual ? &residual : NULL);
 }
 
+// By Winograd's products in fp32 from whole numbers to whole numbers, where these are our own.
+static fm_status int8_prepare_winograd(fm_op_context *context) {
+  dnnl_memory_desc_t plain;
+  FM_TRY(fm_conv2d_weight_desc(&plain, context, FM_F32, true));
+  return fm_conv2d_prepare_working(context, &plain);
+}
+
+static fm_status int8_prepare_product(fm_op_context *context, const fm_tensor *residual) {
+  const conv2d_options *o = int8_options(context);
+  const conv2d_state *state = context->state;
+  if (!o->residual && fm_conv2d_winograd_forward_fits(context))
+    return int8_prepare_winograd(context);
+  fm_int8_product product = {.channels = o->out_channels,
+                             .act = o->act,
+                             .source_scale = state->source.scale,
+                             .y = context->y,
+                             .residual = o->residual ? residual : NULL};
+  FM_TRY(int8_working(context, &product));
+  return int8_primitive(context, &product);
+}
+
 fm_status fm_conv2d_int8_prepare(fm_op_context *context) {
   conv2d_state *state = context->state;
   const conv2d_options *o = int8_options(context);
   context->y.block = o->out_channels;
   fm_tensor residual = context->x[1];
   residual.block = o->out_channels;
-  fm_int8_product product = {.channels = o->out_channels,
-                             .act = o->act,
-                             .source_scale = state->source.scale,
-                             .y = context->y,
-                             .residual = o->residual ? &residual : NULL};
-  FM_TRY(int8_working(context, &product));
-  FM_TRY(int8_primitive(context, &product));
+  FM_TRY(int8_prepare_product(context, &residual));
   const fm_tensor *x = context->x;
   state->reorders_source = x[0].dtype != state->source.dtype || x[0].block != state->source.block;
   if (state->reorders_source)

@@ -36,15 +36,15 @@ bool fm_conv2d_winograd_data_fits(fm_op_context *context) {
   return state->own_data;
 }
 
-bool fm_conv2d_winograd_weights_fits(fm_op_context *context) {
+bool fm_conv2d_winograd_weights_fits(fm_op_context *context, bool slow) {
   conv2d_state *state = context->state;
   state->winograd_weights =
       (fm_winograd_gradient){.x = state->source,
                              .dy = context->y,
                              .padding = winograd_options(context->node)->padding,
                              .threads = omp_get_max_threads()};
-  state->own_weights =
-      winograd_pays(context) && fm_winograd_gradient_knows(&state->winograd_weights);
+  state->own_weights = (slow ? fm_conv2d_fits_winograd(context) : winograd_pays(context)) &&
+                       fm_winograd_gradient_knows(&state->winograd_weights);
   return state->own_weights;
 }
 
@@ -57,7 +57,7 @@ void fm_conv2d_winograd_forward(fm_op_context *context, const fm_conv2d_arrays *
   winograd->bias = arrays->bias;
   winograd->residual = arrays->residual;
   winograd->scratch = (uint8_t *)context->scratch + state->scratch_pad_forward;
-  fm_winograd_run(winograd, "forward");
+  fm_winograd_run(winograd);
 }
 
 void fm_conv2d_winograd_data(fm_op_context *context, void *dz, const void *weight) {
@@ -67,7 +67,7 @@ void fm_conv2d_winograd_data(fm_op_context *context, void *dz, const void *weigh
   winograd->y.data = context->dx[0].data;
   winograd->weight = weight;
   winograd->scratch = (uint8_t *)context->scratch + state->scratch_pad_data;
-  fm_winograd_run(winograd, "backward data");
+  fm_winograd_run(winograd);
 }
 
 void fm_conv2d_winograd_weights(fm_op_context *context, void *source, void *dz) {

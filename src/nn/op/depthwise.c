@@ -317,7 +317,8 @@ static fm_status depthwise_run_backward(void *user) {
 }
 
 // The same as fm_primitive_describe says of oneDNN's.
-static void depthwise_describe(const fm_depthwise_backward *job, char *name) {
+static void depthwise_describe(const void *user, fm_work *work, char *name) {
+  const fm_depthwise_backward *job = user;
   const fm_tensor *x = &job->x, *y = &job->dy[0];
   const char *pass = !job->dx.data ? " weights" : !job->dweight ? " data" : "";
   const int used =
@@ -327,31 +328,16 @@ static void depthwise_describe(const fm_depthwise_backward *job, char *name) {
     snprintf(name + used, (size_t)(FM_PROFILE_NAME_BYTES - used),
              ", %d x %d x %d x %d to %d x %d x %d", x->shape.n, x->shape.c, x->shape.h, x->shape.w,
              y->shape.c, y->shape.h, y->shape.w);
-}
-
-static fm_work depthwise_work(fm_depthwise_backward *job, const char *name) {
-  const fm_tensor *y = &job->dy[0];
   const bool reads_x = job->dweight || job->x_act != FM_ACT_NONE;
   const int products = (job->dweight != NULL) + (job->dx.data != NULL);
   const int arrays = job->dy_count + (job->act != FM_ACT_NONE);
-  return (fm_work){.name = name,
-                   .flops = 2.0 * products * job->geometry.kernel * job->geometry.kernel *
-                            y->shape.n * y->shape.c * y->shape.h * y->shape.w,
-                   .bytes = (double)arrays * (double)fm_tensor_bytes(y) +
-                            (reads_x ? (double)fm_tensor_bytes(&job->x) : 0) +
-                            (job->dx.data ? (double)fm_tensor_bytes(&job->dx) : 0),
-                   .run = depthwise_run_backward,
-                   .user = job};
+  work->flops = 2.0 * products * job->geometry.kernel * job->geometry.kernel * y->shape.n *
+                y->shape.c * y->shape.h * y->shape.w;
+  work->bytes = (double)arrays * (double)fm_tensor_bytes(y) +
+                (reads_x ? (double)fm_tensor_bytes(&job->x) : 0) +
+                (job->dx.data ? (double)fm_tensor_bytes(&job->dx) : 0);
 }
 
 void fm_depthwise_run_backward(fm_depthwise_backward *job) {
-  fm_section section;
-  fm_section_begin(&section);
-  (void)!depthwise_run_backward(job);
-  if (!fm_profile_is_on())
-    return;
-  char name[FM_PROFILE_NAME_BYTES];
-  depthwise_describe(job, name);
-  const fm_work work = depthwise_work(job, name);
-  fm_section_end(&section, &work);
+  fm_profile_run(depthwise_run_backward, job, depthwise_describe);
 }
