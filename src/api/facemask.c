@@ -108,12 +108,15 @@ static fm_status facemask_image(const facemask_picture *picture, fm_image *image
   return FM_OK;
 }
 
-static fm_status facemask_give(const fm_detections *found, facemask_face **faces, size_t *count) {
+// beyond: what stands between the edges and the first pixels that the data name.
+static fm_status facemask_give(const fm_detections *found, float beyond, facemask_face **faces,
+                               size_t *count) {
   *faces = malloc((found->count + 1) * sizeof **faces);
   FM_CHECK_ALLOC(*faces);
   for (size_t i = 0; i < found->count; ++i) {
     const fm_detection *d = &found->items[i];
-    (*faces)[i] = (facemask_face){d->box.x1, d->box.y1, d->box.x2, d->box.y2, d->score, d->label};
+    (*faces)[i] = (facemask_face){d->box.x1 - beyond, d->box.y1 - beyond, d->box.x2,
+                                  d->box.y2,          d->score,           d->label};
   }
   *count = found->count;
   return FM_OK;
@@ -121,13 +124,17 @@ static fm_status facemask_give(const fm_detections *found, facemask_face **faces
 
 static fm_status facemask_run(facemask_model *model, const fm_image *image, facemask_face **faces,
                               size_t *count) {
-  fm_input input;
-  FM_TRY(fm_predictor_prepare(model->predictor, image, &input));
+  fm_input *inputs = calloc((size_t)fm_predictor_inputs(model->predictor), sizeof *inputs);
+  FM_CHECK_ALLOC(inputs);
   fm_detections found;
-  fm_status status = fm_predictor_detect(model->predictor, &input, &found);
-  fm_predictor_inputs_release(model->predictor, &input);
+  fm_status status = fm_predictor_prepare(model->predictor, image, inputs);
+  if (status == FM_OK) {
+    status = fm_predictor_detect(model->predictor, inputs, &found);
+    fm_predictor_inputs_release(model->predictor, inputs);
+  }
+  free(inputs);
   FM_TRY(status);
-  status = facemask_give(&found, faces, count);
+  status = facemask_give(&found, fm_predictor_beyond(model->predictor), faces, count);
   fm_detections_release(&found);
   return status;
 }

@@ -22,6 +22,16 @@ size_t fm_utf8_sequence(const char *text) {
   return length;
 }
 
+bool fm_utf8_is(const char *text) {
+  while (*text) {
+    const size_t length = fm_utf8_sequence(text);
+    if (length == 0)
+      return false;
+    text += length;
+  }
+  return true;
+}
+
 size_t fm_utf8_printable(const char *text) {
   const unsigned char first = (unsigned char)text[0];
   if (first < 0x20 || first == 0x7f)

@@ -48,6 +48,13 @@ static fm_status detect_choose_format(detect_job *job) {
   return FM_OK;
 }
 
+// Before the work begins.
+static fm_status detect_check_folder(const detect_job *job) {
+  return job->folder && job->format && job->format != &fm_annotation_json
+             ? fm_annotation_check_folder(job->format, job->folder)
+             : FM_OK;
+}
+
 static void detect_on_failure(void *user, const char *message) {
   const detect_job *job = user;
   fprintf(stderr, "facemask %s: %s\n", job->cli->verb, message);
@@ -110,6 +117,7 @@ static fm_status detect_report(const detect_job *job) {
 
 static fm_status detect_job_run(detect_job *job) {
   FM_TRY(detect_choose_format(job));
+  FM_TRY(detect_check_folder(job));
   double score, nms;
   FM_TRY(fm_cli_double(job->cli, "--score", 0.5, 0, 1, &score));
   FM_TRY(fm_cli_double(job->cli, "--nms", 0.5, 0, 1, &nms));

@@ -44,12 +44,24 @@ static fm_status export_parse_format(const char *word, fm_export_format *out) {
                  near ? "; did you mean " : "", near ? near : "", near ? "?" : "");
 }
 
+// At most five digits, so that no number is too large for an int.
 static fm_status export_parse_size(const char *text, fm_export_options *out) {
-  char rest;
-  if (text && sscanf(text, "%dx%d%c", &out->width, &out->height, &rest) != 2)
+  int used = 0;
+  if (text && (sscanf(text, "%5dx%5d%n", &out->width, &out->height, &used) != 2 || text[used]))
     return fm_fail(FM_ERR_ARGUMENT, "--size %s: WIDTHxHEIGHT is expected, such as 640x480", text);
   if (text && (out->width < 1 || out->height < 1))
     return fm_fail(FM_ERR_ARGUMENT, "--size %s: both must be positive", text);
+  return FM_OK;
+}
+
+// What belongs to calibration, or to another format, must not be passed over in silence.
+static fm_status export_refuse_others(const fm_cli *cli, fm_export_format format) {
+  static const char *const names[] = {"--split", "--subset", "--fold", "--pictures", "--images"};
+  for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+    if (fm_cli_value(cli, names[i]))
+      return fm_fail(FM_ERR_ARGUMENT, "%s is of use with --calibrate alone", names[i]);
+  if (format != FM_EXPORT_ONNX && fm_cli_value(cli, "--size"))
+    return fm_fail(FM_ERR_ARGUMENT, "--size is of use with --format onnx alone");
   return FM_OK;
 }
 
@@ -90,6 +102,7 @@ static fm_status export_run(const fm_cli *cli) {
     return export_run_calibration(cli, weights, out);
   fm_export_options options = {0};
   FM_TRY(export_parse_format(fm_cli_value(cli, "--format"), &options.format));
+  FM_TRY(export_refuse_others(cli, options.format));
   FM_TRY(export_parse_size(fm_cli_value(cli, "--size"), &options));
   FM_TRY(fm_weights_export(weights, out, &options));
   if (cli->json)

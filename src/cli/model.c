@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "detect/config.h"
 #include "predict/default_model.h"
 
 fm_status fm_cli_open_model(const fm_cli *cli, double score, double nms, fm_predictor **out) {
@@ -25,7 +26,9 @@ fm_status fm_cli_open_model(const fm_cli *cli, double score, double nms, fm_pred
     assignments[options.assignment_count++] = precision;
   }
   if (fm_cli_value(cli, "--views")) {
-    snprintf(views, sizeof views, "model.views=[%s]", fm_cli_value(cli, "--views"));
+    const char *word = fm_cli_value(cli, "--views");
+    if (snprintf(views, sizeof views, "model.views=[%s]", word) >= (int)sizeof views)
+      return fm_fail(FM_ERR_ARGUMENT, "--views: more than %d sizes", FM_VIEWS_MAX);
     assignments[options.assignment_count++] = views;
   }
   char *model = NULL;

@@ -7,6 +7,9 @@
 #include <string.h>
 
 #include "base/file.h"
+#include "base/utf8.h"
+
+enum { RESULTS_NAME_BYTES = 1024 };
 
 fm_status fm_eval_subset_truths(const fm_eval_subset *subset, fm_eval_boxes *boxes) {
   for (size_t i = 0; i < subset->count; ++i)
@@ -176,10 +179,11 @@ fm_status fm_results_read(fm_eval_boxes *boxes, const fm_eval_subset *subset, co
 static json_t *results_entry(const fm_coco_result *result, const fm_eval_subset *subset) {
   const fm_sample *sample =
       fm_dataset_sample(subset->dataset, subset->samples[(size_t)result->image]);
+  char name[RESULTS_NAME_BYTES]; // which may be no UTF-8
+  fm_utf8_line(name, sizeof name, sample->file_name ? sample->file_name : sample->name);
   return json_pack("{s:I, s:i, s:[f,f,f,f], s:f, s:s}", "image_id", (json_int_t)result->image,
                    "category_id", result->category + 1, "bbox", result->x, result->y, result->w,
-                   result->h, "score", result->score, "file_name",
-                   sample->file_name ? sample->file_name : sample->name);
+                   result->h, "score", result->score, "file_name", name);
 }
 
 // A detection a line; 17 digits, so that reading gives the same bits.

@@ -14,7 +14,7 @@ typedef struct fm_image {
   uint8_t *pixels; // (height, width, 3), RGB, no padding between rows
 } fm_image;
 
-enum { FM_IMAGE_SIDE_MAX = 32768, FM_IMAGE_PIXELS_MAX = 100 * 1000 * 1000 };
+enum { FM_IMAGE_SIDE_MAX = 32767, FM_IMAGE_PIXELS_MAX = 100 * 1000 * 1000 };
 
 FM_MUST_USE fm_status fm_image_new(fm_image *out, int width, int height); // pixels are zero
 void fm_image_release(fm_image *image);

@@ -1,8 +1,10 @@
 // The table of formats.
 #include "predict/annotation.h"
 
+#include <stdlib.h>
 #include <string.h>
 
+#include "base/file.h"
 #include "base/options.h"
 
 const fm_annotation_format *const fm_annotation_formats[] = {
@@ -24,4 +26,18 @@ fm_status fm_annotation_find(const fm_annotation_format **out, const char *name)
   if (near)
     return fm_fail(FM_ERR_ARGUMENT, "unknown format %s (did you mean %s?)", name, near);
   return fm_fail(FM_ERR_ARGUMENT, "unknown format %s: json, coco, voc, yolo or labelstudio", name);
+}
+
+fm_status fm_annotation_check_folder(const fm_annotation_format *format, const char *folder) {
+  char *ours = fm_path_join(folder, fm_annotation_json.file);
+  char *path = fm_path_join(folder, format->file);
+  fm_status status = ours && path ? FM_OK : fm_fail(FM_ERR_MEMORY, "out of memory");
+  if (status == FM_OK && fm_path_exists(path) && !fm_path_exists(ours))
+    status =
+        fm_fail(FM_ERR_ARGUMENT,
+                "--out %s: %s is there already, and not from detections; choose another folder",
+                folder, path);
+  free(ours);
+  free(path);
+  return status;
 }

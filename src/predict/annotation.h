@@ -7,10 +7,9 @@
 
 typedef struct fm_annotation_format {
   const char *name; // "coco"
-  // A format of one document: its name in the output folder, and its text (heap).
-  const char *file;
-  fm_status (*format)(char **out, const fm_found_list *found);
-  // A format of a file a picture, below the output folder; NULL for one document.
+  const char *file; // its document in the output folder, or the folder there of a file a picture
+  fm_status (*format)(char **out, const fm_found_list *found); // the document's text (heap)
+  // Of a file a picture, into `file` and beside it; NULL for one document.
   fm_status (*write)(const fm_found_list *found, const char *folder);
 } fm_annotation_format;
 
@@ -18,6 +17,10 @@ extern const fm_annotation_format fm_annotation_json, fm_annotation_coco, fm_ann
     fm_annotation_yolo, fm_annotation_labelstudio;
 extern const fm_annotation_format *const fm_annotation_formats[]; // ends with NULL
 
+// FM_ERR_ARGUMENT when `folder` holds annotations of this format and no detections.json: they are
+// not ours to replace.
+FM_MUST_USE fm_status fm_annotation_check_folder(const fm_annotation_format *format,
+                                                 const char *folder);
 // FM_ERR_ARGUMENT, with the nearest name, for an unknown one.
 FM_MUST_USE fm_status fm_annotation_find(const fm_annotation_format **out, const char *name);
 

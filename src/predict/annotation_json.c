@@ -5,14 +5,13 @@
 #include "base/file.h"
 #include "predict/annotation.h"
 
-// Nine digits give a float back to the bit. A path that is not UTF-8 cannot stand in JSON.
+// Nine digits give a float back to the bit. Paths are UTF-8 (picture_queue.c).
 static fm_status annotation_dump(char **out, json_t *document) {
   const size_t flags = JSON_INDENT(1) | JSON_PRESERVE_ORDER | JSON_REAL_PRECISION(9);
   char *text = document ? json_dumps(document, flags) : NULL;
   json_decref(document);
   *out = NULL;
-  if (!text)
-    return fm_fail(FM_ERR_FORMAT, "the result cannot be written as JSON: a name is not UTF-8");
+  FM_CHECK_ALLOC(text);
   if (asprintf(out, "%s\n", text) < 0)
     *out = NULL;
   free(text);
@@ -66,9 +65,11 @@ const fm_annotation_format fm_annotation_json = {
 
 static bool annotation_coco_picture(json_t *images, json_t *annotations,
                                     const fm_found_picture *found, size_t number) {
-  json_t *image =
-      json_pack("{s:I, s:s, s:i, s:i}", "id", (json_int_t)number, "file_name",
-                fm_path_name(found->path), "width", found->width, "height", found->height);
+  char *name = fm_found_name(found);
+  json_t *image = name ? json_pack("{s:I, s:s, s:i, s:i}", "id", (json_int_t)number, "file_name",
+                                   name, "width", found->width, "height", found->height)
+                       : NULL;
+  free(name);
   if (!annotation_append(images, image))
     return false;
   for (size_t i = 0; i < found->detections.count; ++i) {
@@ -109,26 +110,27 @@ const fm_annotation_format fm_annotation_coco = {
 // --- labelstudio: tasks with pre-annotations; boxes in percent of the picture
 
 static json_t *annotation_studio_face(const fm_found_picture *found, const fm_detection *d,
-                                      const char *name) {
+                                      double beyond, const char *name) {
   const double x = 100.0 / found->width, y = 100.0 / found->height;
-  json_t *value = json_pack(
-      "{s:f, s:f, s:f, s:f, s:i, s:[s]}", "x", (double)d->box.x1 * x, "y", (double)d->box.y1 * y,
-      "width", ((double)d->box.x2 - (double)d->box.x1) * x, "height",
-      ((double)d->box.y2 - (double)d->box.y1) * y, "rotation", 0, "rectanglelabels", name);
+  const double left = (double)d->box.x1 - beyond, top = (double)d->box.y1 - beyond;
+  json_t *value = json_pack("{s:f, s:f, s:f, s:f, s:i, s:[s]}", "x", left * x, "y", top * y,
+                            "width", ((double)d->box.x2 - left) * x, "height",
+                            ((double)d->box.y2 - top) * y, "rotation", 0, "rectanglelabels", name);
   return json_pack("{s:s, s:s, s:s, s:i, s:i, s:i, s:f, s:o}", "from_name", "label", "to_name",
                    "image", "type", "rectanglelabels", "original_width", found->width,
                    "original_height", found->height, "image_rotation", 0, "score", (double)d->score,
                    "value", value);
 }
 
-static json_t *annotation_studio_task(const fm_found_picture *found, const fm_classes *classes) {
+static json_t *annotation_studio_task(const fm_found_picture *found, const fm_found_list *list) {
   json_t *faces = json_array();
   double sum = 0;
   bool good = true;
   for (size_t i = 0; good && i < found->detections.count; ++i) {
     const fm_detection *d = &found->detections.items[i];
     sum += (double)d->score;
-    good = annotation_append(faces, annotation_studio_face(found, d, classes->names[d->label - 1]));
+    good = annotation_append(faces, annotation_studio_face(found, d, (double)list->beyond,
+                                                           list->classes->names[d->label - 1]));
   }
   const double count = (double)found->detections.count;
   json_t *task = json_pack("{s:{s:s}, s:[{s:s, s:f, s:o}]}", "data", "image", found->path,
@@ -143,7 +145,7 @@ static json_t *annotation_studio_task(const fm_found_picture *found, const fm_cl
 static fm_status annotation_studio_format(char **out, const fm_found_list *found) {
   json_t *document = json_array();
   for (size_t i = 0; document && i < found->count; ++i) {
-    if (!annotation_append(document, annotation_studio_task(&found->items[i], found->classes))) {
+    if (!annotation_append(document, annotation_studio_task(&found->items[i], found))) {
       json_decref(document);
       document = NULL;
     }

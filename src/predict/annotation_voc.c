@@ -49,10 +49,17 @@ static void annotation_voc_face(FILE *out, const fm_found_picture *found, const 
 
 static fm_status annotation_voc_picture(const fm_found_picture *found, const fm_classes *classes,
                                         const char *path) {
+  char *name = fm_found_name(found);
+  FM_CHECK_ALLOC(name);
   fm_atomic_file file;
-  FM_TRY(fm_atomic_file_open(&file, path));
+  const fm_status opened = fm_atomic_file_open(&file, path);
+  if (opened < 0) {
+    free(name);
+    return opened;
+  }
   fputs("<annotation>\n    <folder>images</folder>\n    <filename>", file.stream);
-  annotation_voc_text(file.stream, fm_path_name(found->path));
+  annotation_voc_text(file.stream, name);
+  free(name);
   fprintf(file.stream,
           "</filename>\n    <size>\n        <width>%d</width>\n        <height>%d</height>\n"
           "        <depth>3</depth>\n    </size>\n    <segmented>0</segmented>\n",
@@ -82,4 +89,5 @@ static fm_status annotation_voc_write(const fm_found_list *found, const char *fo
   return status;
 }
 
-const fm_annotation_format fm_annotation_voc = {.name = "voc", .write = annotation_voc_write};
+const fm_annotation_format fm_annotation_voc = {
+    .name = "voc", .file = "annotations", .write = annotation_voc_write};

@@ -5,13 +5,14 @@
 #include "base/file.h"
 #include "predict/annotation.h"
 
-static fm_status annotation_yolo_picture(const fm_found_picture *found, const char *path) {
+static fm_status annotation_yolo_picture(const fm_found_picture *found, double beyond,
+                                         const char *path) {
   fm_atomic_file file;
   FM_TRY(fm_atomic_file_open(&file, path));
   for (size_t i = 0; i < found->detections.count; ++i) {
     const fm_detection *d = &found->detections.items[i];
-    const double x1 = (double)d->box.x1, y1 = (double)d->box.y1, x2 = (double)d->box.x2,
-                 y2 = (double)d->box.y2;
+    const double x1 = (double)d->box.x1 - beyond, y1 = (double)d->box.y1 - beyond,
+                 x2 = (double)d->box.x2, y2 = (double)d->box.y2;
     fprintf(file.stream, "%d %.7f %.7f %.7f %.7f\n", d->label - 1, (x1 + x2) / 2 / found->width,
             (y1 + y2) / 2 / found->height, (x2 - x1) / found->width, (y2 - y1) / found->height);
   }
@@ -37,7 +38,7 @@ static fm_status annotation_yolo_pictures(const fm_found_list *found, const char
     char *path;
     if (asprintf(&path, "%s/%s.txt", labels, found->items[i].stem) < 0)
       return fm_fail(FM_ERR_MEMORY, "out of memory");
-    const fm_status status = annotation_yolo_picture(&found->items[i], path);
+    const fm_status status = annotation_yolo_picture(&found->items[i], (double)found->beyond, path);
     free(path);
     FM_TRY(status);
   }
@@ -55,4 +56,5 @@ static fm_status annotation_yolo_write(const fm_found_list *found, const char *f
   return status;
 }
 
-const fm_annotation_format fm_annotation_yolo = {.name = "yolo", .write = annotation_yolo_write};
+const fm_annotation_format fm_annotation_yolo = {
+    .name = "yolo", .file = "labels", .write = annotation_yolo_write};

@@ -4,10 +4,17 @@
 #include "base/progress.h"
 #include "detect/weights.h"
 
+// A picture that cannot be read is named and left out.
 static fm_status calibration_picture(fm_detector *detector, const fm_dataset *dataset,
-                                     size_t sample) {
+                                     size_t sample, size_t *used) {
   fm_image image;
-  FM_TRY(fm_dataset_image(dataset, sample, &image));
+  const fm_status read = fm_dataset_image(dataset, sample, &image);
+  if (read < 0 && read != FM_ERR_MEMORY) {
+    fm_say("left out: %s", fm_error_message());
+    return FM_OK;
+  }
+  FM_TRY(read);
+  ++*used;
   fm_input input;
   fm_status status = fm_input_make(&input, fm_detector_config(detector), &image, NULL, NULL, 0);
   fm_image_release(&image);
@@ -24,12 +31,15 @@ static fm_status calibration_pictures(const fm_calibration_options *options,
   fm_progress progress;
   fm_progress_start(&progress, "calibrate", count);
   fm_status status = FM_OK;
+  size_t used = 0;
   for (size_t i = 0; status >= 0 && i < count; i++) {
-    status =
-        calibration_picture(detector, subset->dataset, subset->samples[i * subset->count / count]);
+    status = calibration_picture(detector, subset->dataset,
+                                 subset->samples[i * subset->count / count], &used);
     fm_progress_step(&progress, i + 1, "pictures");
   }
   fm_progress_end(&progress);
+  if (status >= 0 && used == 0)
+    status = fm_fail(FM_ERR_FORMAT, "none of %zu pictures could be read", count);
   return status;
 }
 

@@ -3,7 +3,9 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <strings.h>
+#include <sys/stat.h>
 
 #include "base/file.h"
 #include "base/progress.h"
@@ -34,7 +36,7 @@ static fm_status found_write(const fm_found_picture *found, const fm_image *imag
 
 // Small pictures are enlarged, so that names can be read. The weakest face is drawn first.
 static fm_status found_draw(const fm_found_picture *found, const fm_classes *classes,
-                            fm_image *image, const char *folder) {
+                            fm_image *image) {
   const size_t count = found->detections.count;
   fm_draw_face *faces = calloc(count + 1, sizeof *faces);
   char(*texts)[FOUND_LABEL_BYTES] = calloc(count + 1, sizeof *texts);
@@ -50,11 +52,42 @@ static fm_status found_draw(const fm_found_picture *found, const fm_classes *cla
     status = fm_draw_enlarge(image, faces, count, scale);
   if (status == FM_OK)
     status = fm_draw_faces(image, faces, count);
-  if (status == FM_OK)
-    status = found_write(found, image, folder);
   free(faces);
   free(texts);
   return status;
+}
+
+char *fm_found_name(const fm_found_picture *found) {
+  const char *extension = fm_path_extension(found->path);
+  char *name;
+  return asprintf(&name, "%s%s%s", found->stem, *extension ? "." : "", extension) < 0 ? NULL : name;
+}
+
+// Whether `path` lies in the folder that `folder` tells of.
+static bool found_is_inside(const char *path, const struct stat *folder) {
+  const size_t length = (size_t)(fm_path_name(path) - path);
+  char *parent = length ? strndup(path, length) : strdup(".");
+  struct stat info;
+  const bool same = parent && stat(parent, &info) == 0 && info.st_dev == folder->st_dev &&
+                    info.st_ino == folder->st_ino;
+  free(parent);
+  return same;
+}
+
+// What is drawn has the picture's name, and must not take its place.
+static fm_status found_check_folder(const fm_find_options *options) {
+  struct stat folder;
+  if (stat(options->folder, &folder) != 0)
+    return FM_OK;
+  for (size_t i = 0; i < options->pictures->count; ++i) {
+    const char *path = options->pictures->items[i].path;
+    if (strcmp(path, "-") != 0 && found_is_inside(path, &folder))
+      return fm_fail(FM_ERR_ARGUMENT,
+                     "--out %s holds %s, whose place the picture with boxes would take; choose "
+                     "another folder",
+                     options->folder, path);
+  }
+  return FM_OK;
 }
 
 static fm_status found_picture(const fm_find_options *options, fm_queued_picture *picture,
@@ -76,15 +109,28 @@ static fm_status found_picture(const fm_find_options *options, fm_queued_picture
   ++out->count;
   if (!options->folder)
     return FM_OK;
-  return found_draw(found, out->classes, &picture->image, options->folder);
+  fm_status status = found_draw(found, out->classes, &picture->image);
+  if (status == FM_OK)
+    return found_write(found, &picture->image, options->folder);
+  char *said = NULL;
+  if (status != FM_ERR_MEMORY && asprintf(&said, "%s: %s", found->path, fm_error_message()) >= 0) {
+    if (options->on_failure)
+      options->on_failure(options->user, said);
+    free(said);
+    status = FM_OK; // what was found stays
+  }
+  return status;
 }
 
 fm_status fm_find_faces(const fm_find_options *options, fm_found_list *out) {
-  *out = (fm_found_list){.classes = fm_predictor_classes(options->predictor)};
+  *out = (fm_found_list){.classes = fm_predictor_classes(options->predictor),
+                         .beyond = fm_predictor_beyond(options->predictor)};
   out->items = calloc(options->pictures->count + 1, sizeof *out->items);
   FM_CHECK_ALLOC(out->items);
-  if (options->folder)
+  if (options->folder) {
+    FM_TRY(found_check_folder(options));
     FM_TRY(fm_folder_make(options->folder));
+  }
   fm_picture_queue *queue;
   FM_TRY(fm_picture_queue_open(&queue, options->predictor, options->pictures));
   fm_progress progress;

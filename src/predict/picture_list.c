@@ -92,10 +92,13 @@ static fm_status picture_list_add_word(fm_picture_list *list, const char *word) 
   if (!strpbrk(word, "*?[") || fm_path_exists(word) || glob(word, 0, NULL, &found) != 0)
     return picture_list_add(list, word);
   fm_status status = FM_OK;
+  const size_t before = list->count;
   for (size_t i = 0; status == FM_OK && i < found.gl_pathc; ++i)
     if (!fm_path_is_folder(found.gl_pathv[i]))
       status = picture_list_add(list, found.gl_pathv[i]);
   globfree(&found);
+  if (status == FM_OK && list->count == before)
+    status = fm_fail(FM_ERR_IO, "%s: only folders are called so", word);
   return status;
 }
 

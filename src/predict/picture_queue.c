@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/progress.h"
+#include "base/utf8.h"
 
 enum { PICTURE_QUEUE_LENGTH = 4 };
 
@@ -31,6 +32,9 @@ void fm_queued_picture_release(const fm_predictor *predictor, fm_queued_picture 
 }
 
 static fm_status picture_queue_load(const fm_picture_queue *queue, fm_queued_picture *picture) {
+  if (!fm_utf8_is(picture->source->path))
+    return fm_fail(FM_ERR_FORMAT, "%s: the name is not UTF-8, as results need it; rename the file",
+                   picture->source->path);
   FM_TRY(fm_picture_list_read(picture->source->path, &picture->image));
   const double start = fm_clock();
   fm_input *inputs = calloc((size_t)fm_predictor_inputs(queue->predictor), sizeof *inputs);

@@ -241,6 +241,10 @@ int fm_predictor_inputs(const fm_predictor *predictor) {
   return predictor->view_count;
 }
 
+float fm_predictor_beyond(const fm_predictor *predictor) {
+  return predictor->members[0].config.inclusive_boxes ? FM_INCLUSIVE_BEYOND : 0;
+}
+
 const fm_classes *fm_predictor_classes(const fm_predictor *predictor) {
   return &predictor->classes;
 }

@@ -33,6 +33,9 @@ FM_MUST_USE fm_status fm_predictor_open(fm_predictor **out, const fm_predictor_o
 void fm_predictor_free(fm_predictor *predictor);
 // Inputs a picture: the views of all members.
 int fm_predictor_inputs(const fm_predictor *predictor);
+// What to take from x1 and y1 of a detection to come to the edge of its first pixel: 1 where data
+// name first and last pixels, counted from 1 (model.inclusive_boxes), else 0.
+float fm_predictor_beyond(const fm_predictor *predictor);
 const fm_classes *fm_predictor_classes(const fm_predictor *predictor); // lent
 // False when the weights did not say what their classes are called.
 bool fm_predictor_names_known(const fm_predictor *predictor);

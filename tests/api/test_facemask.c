@@ -8,6 +8,7 @@
 
 #include <math.h>
 #include <pthread.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -86,6 +87,30 @@ static void faces_come_by_falling_score_inside_the_picture(void **state) {
     assert_true(faces[i].label >= 1 && faces[i].label <= 3);
   }
   facemask_free_faces(faces);
+  facemask_close(model);
+}
+
+static void a_model_of_several_views_looks_at_all_of_them(void **state) {
+  (void)state;
+  const char *path = getenv("FACEMASK_TEST_WEIGHTS_VIEWS");
+  assert_non_null(path);
+  facemask_model *model;
+  assert_int_equal(facemask_open(&model, path, &options), 0);
+  for (int p = 0; p < PICTURES; ++p) {
+    facemask_face *faces;
+    size_t count;
+    const facemask_picture given = picture(p);
+    assert_int_equal(facemask_detect(model, &given, &faces, &count), 0);
+    assert_true(count > 0);
+    bool at_edge = false; // edges, whatever pixels the data name
+    for (size_t i = 0; i < count; ++i) {
+      assert_true(faces[i].x1 >= 0 && faces[i].x2 <= (float)widths[p]);
+      assert_true(faces[i].y1 >= 0 && faces[i].y2 <= (float)heights[p]);
+      at_edge = at_edge || faces[i].x1 == 0 || faces[i].y1 == 0;
+    }
+    assert_true(at_edge);
+    facemask_free_faces(faces);
+  }
   facemask_close(model);
 }
 
@@ -221,6 +246,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(a_model_tells_its_classes),
       cmocka_unit_test(faces_come_by_falling_score_inside_the_picture),
+      cmocka_unit_test(a_model_of_several_views_looks_at_all_of_them),
       cmocka_unit_test(a_stride_passes_over_what_is_between_the_rows),
       cmocka_unit_test(threads_at_once_find_what_one_finds),
       cmocka_unit_test(a_wrong_call_is_answered_with_words),

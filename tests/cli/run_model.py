@@ -91,6 +91,34 @@ def check_detect(folder, pictures):
     check_fails(run("detect"), 2, "usage", "no picture")
 
 
+def check_detect_keeps(folder, data, pictures):
+    """What is there already stays: the pictures, a data set's annotations; and one bad name costs nothing else."""
+    kept = folder / "kept"
+    (kept / "sub").mkdir(parents=True)
+    shutil.copy(pictures[0], kept / "x.png")
+    shutil.copy(pictures[1], kept / "sub" / "x.png")
+    before = (kept / "x.png").read_bytes()
+    check_fails(detect(kept / "x.png", "--out", kept), 2, "another folder", "--out with the pictures themselves")
+    check_fails(detect("x.png", "--out", ".", cwd=kept), 2, "another folder", "so in the working folder")
+    check((kept / "x.png").read_bytes() == before, "they stay as they are")
+    truth = sorted((data / "annotations").iterdir())
+    content = [path.read_bytes() for path in truth]
+    check_fails(detect(data / "images", "--out", data, "--format", "voc"), 2, "annotations", "--out with annotations of others")
+    check([path.read_bytes() for path in truth] == content and not (data / "detections.json").exists(), "they stay as well")
+    out = folder / "kept_out"
+    found = detect(kept, kept / "sub", "--out", out, "--format", "coco")
+    coco = json.loads((out / "coco.json").read_text())
+    check(found.returncode == 0 and sorted(image["file_name"] for image in coco["images"]) == ["x-2.png", "x.png"] and
+          {p.name for p in out.glob("*.png")} == {"x.png", "x-2.png"}, "two pictures of one name are told apart")
+    latin = bytes(kept) + b"/caf\xe9.png"
+    with open(latin, "wb") as file:
+        file.write(before)
+    done = detect(kept, "--json")
+    check(done.returncode == 1 and len(json.loads(done.stdout)) == 1 and b"caf\xe9.png: the name is not UTF-8" in done.stderr,
+          "a name that is not UTF-8 is said, and the others go on")
+    check_fails(detect(f"{kept}/su*"), 1, "only folders", "a glob of folders alone")
+
+
 def check_evaluate(folder, data):
     split, out = folder / "split.json", folder / "evaluation"
     run("split", data, "--folds", 2, "--out", split)
@@ -140,6 +168,8 @@ def check_evaluate(folder, data):
     perfect.write_text("[]")
     check(json.loads(evaluate("--predictions", perfect, "--json").stdout)["mAP"] == 0, "nothing found measures 0")
     check_fails(evaluate("--predictions", folder / "none.json"), 1, "none.json", "missing predictions")
+    for words in (("--nms", 0.3), ("--views", "1"), ("--set", "model.box_nms_thresh=0.3"), ("--weights", WEIGHTS)):
+        check_fails(evaluate("--predictions", perfect, *words), 2, f"--predictions and {words[0]}", "an option of models without one")
     check_fails(evaluate("--weights", WEIGHTS, "--subset", "test"), 2, "--split", "a part without a split")
     check_fails(evaluate("--weights", WEIGHTS, "--split", split, "--fold", 3), 2, "--fold 3", "a fold too many")
 
@@ -174,6 +204,17 @@ def check_int8(folder, data):
     check(export().returncode == 0 and narrow.read_bytes() == first, "a second run writes the same bytes")
     check(export("--split", split, "--fold", 1, "--pictures", 2).returncode == 0 and narrow.read_bytes() != first,
           "two pictures of a fold's training part give other ranges")
+    damaged = folder / "damaged"
+    shutil.copytree(data, damaged)
+    bad = sorted((damaged / "images").iterdir())[0]
+    bad.write_bytes(bad.read_bytes()[:400])
+    done = run("export", "--weights", WEIGHTS, "--calibrate", damaged, "--out", folder / "less.safetensors")
+    check(done.returncode == 0 and bad.name in done.stderr.decode(), "a broken picture is named and left out")
+    torch = ("export", "--weights", WEIGHTS, "--format", "torch", "--out", folder / "x.pth")
+    check_fails(run(*torch, "--size", "64x64"), 2, "--size", "a size where none counts")
+    check_fails(run(*torch, "--pictures", 3), 2, "--pictures", "pictures where none count")
+    onnx = ("export", "--weights", WEIGHTS, "--format", "onnx", "--out", folder / "x.onnx")
+    check_fails(run(*onnx, "--size", "4294967328x4294967328"), 2, "--size", "a size beyond 32 bits")
     check_fails(export("--format", "torch"), 2, "--calibrate", "two forms at once")
     check_fails(export("--subset", "train"), 2, "--split", "a part without a split")
 
@@ -222,6 +263,7 @@ def main():
         data = folder / "data"
         run("synth", "--count", 12, "--seed", 3, "--out", data)
         check_detect(folder, sorted((data / "images").iterdir()))
+        check_detect_keeps(folder, data, sorted((data / "images").iterdir()))
         check_evaluate(folder, data)
         check_int8(folder, data)
     print(f"{failures()} failures")
