@@ -165,6 +165,8 @@ fm_status fm_file_write(const char *path, const void *data, size_t size) {
 }
 
 fm_status fm_folder_make(const char *path) {
+  if (!*path)
+    return fm_fail(FM_ERR_ARGUMENT, "the name of a folder is empty");
   char *partial = strdup(path);
   FM_CHECK_ALLOC(partial);
   for (char *at = partial + 1;; ++at) {
@@ -172,9 +174,10 @@ fm_status fm_folder_make(const char *path) {
     if (kept != '/' && kept != 0)
       continue;
     *at = 0;
-    if (mkdir(partial, 0777) != 0 && !fm_path_is_folder(partial)) {
+    const int reason = mkdir(partial, 0777) == 0 ? 0 : errno;
+    if (reason && !fm_path_is_folder(partial)) {
       const fm_status status =
-          fm_fail(FM_ERR_IO, "%s: cannot be made: %s", partial, strerror(errno));
+          fm_fail(FM_ERR_IO, "%s: cannot be made: %s", partial, strerror(reason));
       free(partial);
       return status;
     }

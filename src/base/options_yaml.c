@@ -117,6 +117,20 @@ static fm_status options_yaml_map(const options_reader *reader, const char *pref
   return FM_OK;
 }
 
+// A second document would be passed over.
+static fm_status options_yaml_end(yaml_parser_t *parser, const char *source) {
+  yaml_document_t document;
+  if (!yaml_parser_load(parser, &document))
+    return fm_fail(FM_ERR_FORMAT, "%s:%zu: %s", source, parser->problem_mark.line + 1,
+                   parser->problem ? parser->problem : "not YAML");
+  const yaml_node_t *root = yaml_document_get_root_node(&document);
+  const fm_status status = root ? fm_fail(FM_ERR_FORMAT, "%s:%zu: a second document: one is read",
+                                          source, options_yaml_line(root))
+                                : FM_OK;
+  yaml_document_delete(&document);
+  return status;
+}
+
 fm_status fm_options_parse_yaml(const fm_option *table, void *object, const char *text,
                                 const char *source, fm_options_other other, void *user) {
   yaml_parser_t parser;
@@ -140,6 +154,8 @@ fm_status fm_options_parse_yaml(const fm_option *table, void *object, const char
     status = fm_fail(FM_ERR_FORMAT, "%s:%zu: not a map of keys and values", source,
                      options_yaml_line(root));
   yaml_document_delete(&document);
+  if (status == FM_OK)
+    status = options_yaml_end(&parser, source);
   yaml_parser_delete(&parser);
   return status;
 }

@@ -11,6 +11,7 @@ enum {
   BENCH_WARM_UP = 2,
   BENCH_STEPS_MAX = 1000,
   BENCH_PROFILE_STEPS = 2,
+  BENCH_PROFILE_TRIALS = 8,
   BENCH_CALIBRATION = 8, // pictures
 };
 
@@ -143,12 +144,8 @@ static fm_status bench_time(bench_job *job, bench_step *step, fm_bench_result *o
   return FM_OK;
 }
 
-static fm_status bench_profile(bench_job *job, bench_step *step, fm_bench_result *out) {
-  const fm_bench_options *options = job->options;
-  if (!options->profile && !options->bound)
-    return FM_OK;
-  FM_TRY(fm_profile_new(&out->profile, options->by_layer));
-  out->profile_steps = BENCH_PROFILE_STEPS;
+static fm_status bench_profile_steps(bench_job *job, bench_step *step, fm_bench_result *out) {
+  FM_TRY(fm_profile_new(&out->profile, job->options->by_layer));
   fm_profile_use(out->profile);
   fm_status status = FM_OK;
   for (int i = 0; status >= 0 && i < BENCH_PROFILE_STEPS; i++) {
@@ -158,7 +155,25 @@ static fm_status bench_profile(bench_job *job, bench_step *step, fm_bench_result
     fm_section_end_named(&section, "the rest");
   }
   fm_profile_use(NULL);
-  FM_TRY(status);
+  return status;
+}
+
+static fm_status bench_profile(bench_job *job, bench_step *step, fm_bench_result *out) {
+  const fm_bench_options *options = job->options;
+  if (!options->profile && !options->bound)
+    return FM_OK;
+  out->profile_steps = BENCH_PROFILE_STEPS;
+  FM_TRY(bench_profile_steps(job, step, out));
+  // Pictures larger than those before move the plans' memory, and the products could not be run
+  // again.
+  for (int i = 0; options->bound && fm_profile_is_stale(out->profile); i++) {
+    if (i == BENCH_PROFILE_TRIALS)
+      return fm_fail(FM_ERR_ARGUMENT,
+                     "--bound: the pictures grow from step to step; give more --steps before");
+    fm_profile_free(out->profile);
+    out->profile = NULL;
+    FM_TRY(bench_profile_steps(job, step, out));
+  }
   if (!options->bound)
     return FM_OK;
   FM_TRY(fm_profile_bound(out->profile, &out->bound, &out->flops));
@@ -168,8 +183,34 @@ static fm_status bench_profile(bench_job *job, bench_step *step, fm_bench_result
   return FM_OK;
 }
 
+// Of the process since bench_forget_peak, where Linux tells, else since its start.
+static double bench_peak_bytes(void) {
+  double kib = 0;
+  char line[128];
+  FILE *status = fopen("/proc/self/status", "r");
+  while (status && fgets(line, sizeof line, status))
+    if (sscanf(line, "VmHWM: %lf", &kib) == 1)
+      break;
+  if (status)
+    fclose(status);
+  struct rusage usage;
+  if (kib <= 0 && getrusage(RUSAGE_SELF, &usage) == 0)
+    kib = (double)usage.ru_maxrss;
+  return kib * 1024;
+}
+
+// What training needed is not detection's.
+static void bench_forget_peak(void) {
+  FILE *file = fopen("/proc/self/clear_refs", "w");
+  if (!file)
+    return;
+  fputs("5", file);
+  fclose(file);
+}
+
 static fm_status bench_run(bench_job *job, bench_step *step, bool training, fm_bench_result *out) {
   const fm_bench_options *options = job->options;
+  bench_forget_peak();
   FM_TRY(fm_bench_data_open(&job->data, options));
   if (training)
     FM_TRY(fm_bench_data_load(&job->data, options));
@@ -177,9 +218,7 @@ static fm_status bench_run(bench_job *job, bench_step *step, bool training, fm_b
   FM_TRY(bench_calibrate(job));
   job->random = fm_random_make((uint64_t)options->config->train.seed, 0, 0);
   FM_TRY(bench_time(job, step, out));
-  struct rusage usage;
-  if (getrusage(RUSAGE_SELF, &usage) == 0)
-    out->peak_bytes = (double)usage.ru_maxrss * 1024;
+  out->peak_bytes = bench_peak_bytes();
   return bench_profile(job, step, out);
 }
 

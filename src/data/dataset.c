@@ -131,6 +131,7 @@ static fm_status dataset_picture_size(const fm_dataset *dataset, const fm_source
 // While opening: what one annotation file became.
 typedef struct dataset_item {
   const fm_source_file *annotation, *picture;
+  dataset_picture *own; // of the annotation's name; NULL: none
   fm_voc voc;
   bool dropped;
 } dataset_item;
@@ -157,14 +158,27 @@ static fm_status dataset_read_annotation(fm_dataset *dataset, dataset_item *item
   return fm_problem_list_add_failure(&dataset->problems, file->label, status, dataset_skipped);
 }
 
-// The picture of an annotation, by its own name or by the name in it.
-static dataset_picture *dataset_find_picture(dataset_opening *opening, const dataset_item *item) {
+static const char *dataset_wanted_picture(const dataset_item *item) {
+  return item->voc.file_name ? fm_path_name(item->voc.file_name) : NULL;
+}
+
+// The picture of the annotation's own name. All annotations take theirs before any takes one by the
+// name that stands in it.
+static void dataset_find_own_picture(dataset_opening *opening, dataset_item *item) {
   const char *name = item->annotation->name;
-  const char *wanted = item->voc.file_name ? fm_path_name(item->voc.file_name) : NULL;
+  item->own = dataset_pictures_find(&opening->pictures, name, dataset_stem(name),
+                                    dataset_wanted_picture(item));
+  if (item->own)
+    item->own->used = true;
+}
+
+// Its own picture, or the one it names when that is nobody's.
+static dataset_picture *dataset_find_picture(dataset_opening *opening, const dataset_item *item) {
+  const char *wanted = dataset_wanted_picture(item);
+  if (item->own || !wanted)
+    return item->own;
   dataset_picture *picture =
-      dataset_pictures_find(&opening->pictures, name, dataset_stem(name), wanted);
-  if (!picture && wanted)
-    picture = dataset_pictures_find(&opening->pictures, wanted, dataset_stem(wanted), wanted);
+      dataset_pictures_find(&opening->pictures, wanted, dataset_stem(wanted), wanted);
   if (picture)
     picture->used = true;
   return picture;
@@ -199,6 +213,19 @@ static fm_status dataset_match_picture(dataset_opening *opening, dataset_item *i
   return FM_OK;
 }
 
+static fm_status dataset_match_items(dataset_opening *opening) {
+  fm_dataset *dataset = opening->dataset;
+  for (size_t i = 0; i < dataset->source.annotations.count; i++) {
+    dataset_item *item = &opening->items[i];
+    if (!dataset->annotations_only)
+      FM_TRY(dataset_match_picture(opening, item));
+    if (!item->dropped && (item->voc.width <= 0 || item->voc.height <= 0))
+      FM_TRY(fm_problem_list_add(&dataset->problems, item->annotation->label,
+                                 "no size of the picture"));
+  }
+  return FM_OK;
+}
+
 static fm_status dataset_read_items(dataset_opening *opening) {
   fm_dataset *dataset = opening->dataset;
   const fm_source_list *annotations = &dataset->source.annotations;
@@ -216,11 +243,13 @@ static fm_status dataset_read_items(dataset_opening *opening) {
     }
     FM_TRY(dataset_read_annotation(dataset, item));
     if (!dataset->annotations_only)
-      FM_TRY(dataset_match_picture(opening, item));
-    if (!item->dropped && (item->voc.width <= 0 || item->voc.height <= 0))
-      FM_TRY(fm_problem_list_add(&dataset->problems, item->annotation->label,
-                                 "no size of the picture"));
+      dataset_find_own_picture(opening, item);
   }
+  return dataset_match_items(opening);
+}
+
+static fm_status dataset_tell_unused(const dataset_opening *opening) {
+  fm_dataset *dataset = opening->dataset;
   for (size_t i = 0; i < opening->pictures.count; i++)
     if (!opening->pictures.items[i].used)
       FM_TRY(fm_problem_list_add(&dataset->problems, opening->pictures.items[i].file->label,
@@ -236,8 +265,11 @@ static fm_status dataset_collect_classes(dataset_opening *opening) {
   if (opening->dataset->classes_given)
     return FM_OK;
   for (size_t i = 0; i < opening->count; i++)
-    for (size_t j = 0; !opening->items[i].dropped && j < opening->items[i].voc.object_count; j++)
-      FM_TRY(fm_classes_collect(classes, opening->items[i].voc.objects[j].name));
+    for (size_t j = 0; !opening->items[i].dropped && j < opening->items[i].voc.object_count; j++) {
+      const fm_status status = fm_classes_collect(classes, opening->items[i].voc.objects[j].name);
+      if (status < 0)
+        return fm_fail_within(status, "%s", opening->items[i].annotation->label);
+    }
   fm_classes_order(classes);
   return FM_OK;
 }
@@ -336,6 +368,7 @@ static fm_status dataset_fill(dataset_opening *opening) {
   opening->count = count;
   FM_TRY(dataset_pictures_make(&opening->pictures, &dataset->source.pictures));
   FM_TRY(dataset_read_items(opening));
+  FM_TRY(dataset_tell_unused(opening));
   FM_TRY(dataset_collect_classes(opening));
   dataset->samples = calloc(count, sizeof *dataset->samples);
   dataset->annotations = calloc(count, sizeof *dataset->annotations);

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/utf8.h"
+
 enum { EXPLORATION_TEXT_BYTES = 512 };
 
 fm_status fm_exploration_make(fm_exploration *out, fm_dataset *dataset) {
@@ -71,31 +73,41 @@ static json_t *exploration_places(const fm_shapes *shapes, int *failed) {
   return rows;
 }
 
+// A string of JSON from a name, which may be no UTF-8.
+static json_t *exploration_name(const char *name) {
+  char text[EXPLORATION_TEXT_BYTES];
+  fm_utf8_line(text, sizeof text, name);
+  return json_string(text);
+}
+
+static json_t *exploration_picture(const fm_exploration *exploration, size_t sample) {
+  return exploration_name(fm_dataset_sample(exploration->dataset, sample)->name);
+}
+
 static json_t *exploration_suspects(const fm_exploration *exploration, int *failed) {
   json_t *array = json_array();
   for (size_t i = 0; i < exploration->suspects.count; i++) {
     const fm_suspect *suspect = &exploration->suspects.items[i];
     char text[EXPLORATION_TEXT_BYTES];
     fm_suspect_format(text, sizeof text, suspect, exploration->dataset);
-    *failed |= json_array_append_new(
-        array,
-        json_pack("{s:s,s:I,s:s,s:f,s:s}", "image",
-                  fm_dataset_sample(exploration->dataset, suspect->sample)->name, "object",
-                  (json_int_t)suspect->object + 1, "kind", fm_suspect_kind_name(suspect->kind),
-                  "value", suspect->value, "reason", text));
+    *failed |=
+        json_array_append_new(array, json_pack("{s:o,s:I,s:s,s:f,s:o}", "image",
+                                               exploration_picture(exploration, suspect->sample),
+                                               "object", (json_int_t)suspect->object + 1, "kind",
+                                               fm_suspect_kind_name(suspect->kind), "value",
+                                               suspect->value, "reason", exploration_name(text)));
   }
   return array;
 }
 
 static json_t *exploration_duplicates(const fm_exploration *exploration, int *failed) {
-  const fm_dataset *dataset = exploration->dataset;
   json_t *array = json_array();
   for (size_t i = 0; i < exploration->duplicates.count; i++) {
     const fm_duplicate *pair = &exploration->duplicates.pairs[i];
     *failed |= json_array_append_new(
         array,
-        json_pack("{s:s,s:s,s:f,s:b}", "first", fm_dataset_sample(dataset, pair->first)->name,
-                  "second", fm_dataset_sample(dataset, pair->second)->name, "difference",
+        json_pack("{s:o,s:o,s:f,s:b}", "first", exploration_picture(exploration, pair->first),
+                  "second", exploration_picture(exploration, pair->second), "difference",
                   (double)pair->difference, "same", (int)pair->same));
   }
   return array;
@@ -106,7 +118,7 @@ static json_t *exploration_label(const fm_dataset *dataset, size_t sample, ptrdi
   if (object < 0)
     return json_null();
   const fm_sample *picture = fm_dataset_sample(dataset, sample);
-  return json_string(fm_dataset_class_name(dataset, picture->objects[object].label));
+  return exploration_name(fm_dataset_class_name(dataset, picture->objects[object].label));
 }
 
 static json_t *exploration_contradictions(const fm_exploration *exploration, int *failed) {
@@ -119,9 +131,9 @@ static json_t *exploration_contradictions(const fm_exploration *exploration, int
     // Objects are counted from 1; 0 is none.
     *failed |= json_array_append_new(
         array,
-        json_pack("{s:s,s:s,s:I,s:I,s:o,s:o}", "first",
-                  fm_dataset_sample(dataset, pair->first)->name, "second",
-                  fm_dataset_sample(dataset, pair->second)->name, "first_object",
+        json_pack("{s:o,s:o,s:I,s:I,s:o,s:o}", "first",
+                  exploration_picture(exploration, pair->first), "second",
+                  exploration_picture(exploration, pair->second), "first_object",
                   (json_int_t)found->first_object + 1, "second_object",
                   (json_int_t)found->second_object + 1, "first_class",
                   exploration_label(dataset, pair->first, found->first_object), "second_class",
@@ -145,7 +157,6 @@ fm_status fm_exploration_format(char **out, const fm_exploration *exploration) {
                            exploration_contradictions(exploration, &failed));
   *out = root && !failed ? json_dumps(root, JSON_INDENT(1) | JSON_REAL_PRECISION(6)) : NULL;
   json_decref(root);
-  if (!*out)
-    return fm_fail(FM_ERR_FORMAT, "a picture's or a class's name is not UTF-8 text");
+  FM_CHECK_ALLOC(*out);
   return FM_OK;
 }

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/file.h"
+#include "base/utf8.h"
 #include "data/mt19937.h"
 #include "data/stratify.h"
 
@@ -370,13 +371,25 @@ static json_t *split_json(const fm_split *split, const fm_dataset *dataset) {
   return root;
 }
 
+// Names have to read back from the file, so what is not UTF-8 has no place in it.
+static fm_status split_tell_name(const fm_dataset *dataset) {
+  for (size_t i = 0; i < fm_dataset_count(dataset); i++)
+    if (!fm_utf8_is(fm_dataset_sample(dataset, i)->name))
+      return fm_fail(FM_ERR_FORMAT,
+                     "%s: the name is not UTF-8, as a split needs it; rename the file",
+                     fm_dataset_sample(dataset, i)->name);
+  for (int i = 1; i <= fm_dataset_class_count(dataset); i++)
+    if (!fm_utf8_is(fm_dataset_class_name(dataset, i)))
+      return fm_fail(FM_ERR_FORMAT, "%s: the class's name is not UTF-8",
+                     fm_dataset_class_name(dataset, i));
+  return fm_fail(FM_ERR_MEMORY, "out of memory");
+}
+
 fm_status fm_split_format(char **out, const fm_split *split, const fm_dataset *dataset) {
   json_t *root = split_json(split, dataset);
   *out = root ? json_dumps(root, JSON_INDENT(1)) : NULL;
   json_decref(root);
-  if (!*out)
-    return fm_fail(FM_ERR_FORMAT, "a picture's or a class's name is not UTF-8 text");
-  return FM_OK;
+  return *out ? FM_OK : split_tell_name(dataset);
 }
 
 fm_status fm_split_write(const fm_split *split, const fm_dataset *dataset, const char *path) {

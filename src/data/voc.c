@@ -20,6 +20,7 @@ typedef struct voc_reader {
   int depth;
   char text[VOC_TEXT_BYTES];
   size_t text_size;
+  bool text_is_cut;
   bool in_leaf; // the text since the last start tag is of one element
   double corners[4];
   unsigned corners_seen;
@@ -59,6 +60,7 @@ static void voc_on_start(void *user, const XML_Char *element, const XML_Char **a
   memcpy(reader->path + end + 1, element, length + 1);
   reader->path_ends[reader->depth++] = end + 1 + length;
   reader->text_size = 0;
+  reader->text_is_cut = false;
   reader->in_leaf = true;
   if (strcmp(reader->path, "/annotation/object") == 0)
     reader->corners_seen = 0;
@@ -69,7 +71,7 @@ static void voc_on_text(void *user, const XML_Char *text, int size) {
   if (!reader->in_leaf || reader->status < 0)
     return;
   if ((size_t)size >= VOC_TEXT_BYTES - reader->text_size) {
-    VOC_FAIL(reader, FM_ERR_FORMAT, "the text of %s is too long", reader->path);
+    reader->text_is_cut = true; // which matters where it is read
     return;
   }
   memcpy(reader->text + reader->text_size, text, (size_t)size);
@@ -82,6 +84,8 @@ static bool voc_is_space(char c) {
 
 // The element's text without surrounding white space, inside the reader.
 static const char *voc_text(voc_reader *reader) {
+  if (reader->text_is_cut)
+    VOC_FAIL(reader, FM_ERR_FORMAT, "the text of %s is too long", reader->path);
   size_t start = 0, end = reader->text_size;
   while (start < end && voc_is_space(reader->text[start]))
     start++;

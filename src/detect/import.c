@@ -8,6 +8,7 @@
 #include "base/file.h"
 #include "detect/model/model.h"
 #include "detect/weight_names.h"
+#include "detect/weight_ranges.h"
 #include "detect/weights.h"
 #include "format/torch_archive.h"
 
@@ -225,6 +226,23 @@ static fm_status import_find_archs(const import_file *self, fm_import_report *re
   return status;
 }
 
+// Its classes and, with its configuration, the ranges for int8 are the file's own in any case.
+static fm_status import_write(const import_file *self, const char *path, const fm_weights_info *own,
+                              const fm_weights_info *found) {
+  fm_weights_info info = own->has_config ? *own : *found;
+  info.class_names = own->class_names;
+  info.class_count = own->class_count;
+  const char *ranges =
+      own->has_ranges ? fm_safetensors_metadata(self->safetensors, FM_WEIGHTS_RANGES) : NULL;
+  if (ranges && own->has_config) {
+    info.ranges = strdup(ranges);
+    FM_CHECK_ALLOC(info.ranges);
+  }
+  const fm_status status = fm_weights_write(path, self->tensors, self->kept, &info);
+  free(info.ranges);
+  return status;
+}
+
 static fm_status import_run(import_file *self, const char *path, fm_import_report *report) {
   fm_weights_info info = {0};
   FM_TRY(import_open(self));
@@ -235,8 +253,7 @@ static fm_status import_run(import_file *self, const char *path, fm_import_repor
   fm_weights_info own = {0}; // what the file says of itself is better than what its shapes say
   if (self->safetensors)
     FM_TRY(fm_weights_info_read(&own, self->path));
-  const fm_status status =
-      fm_weights_write(path, self->tensors, self->kept, own.has_config ? &own : &info);
+  const fm_status status = import_write(self, path, &own, &info);
   fm_weights_info_release(&own);
   return status;
 }

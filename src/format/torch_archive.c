@@ -111,7 +111,9 @@ static fm_status torch_check_byte_order(const fm_torch_archive *self) {
   fm_bytes order;
   if (entry < 0) // written by an older version, which had little-endian files only
     return FM_OK;
-  FM_TRY(fm_archive_read(self->zip, (size_t)entry, 16, &order));
+  const fm_status read = fm_archive_read(self->zip, (size_t)entry, 16, &order);
+  if (read < 0)
+    return fm_fail_within(read, "%s", self->path);
   const bool little = order.size == 6 && memcmp(order.data, "little", 6) == 0;
   free(order.data);
   return little ? FM_OK : fm_fail(FM_ERR_UNSUPPORTED, "%s: its numbers are big-endian", self->path);
@@ -133,7 +135,10 @@ static fm_status torch_open_zip(fm_torch_archive *self) {
   self->prefix = strndup(name, strlen(name) - strlen(wanted));
   FM_CHECK_ALLOC(self->prefix);
   FM_TRY(torch_check_byte_order(self));
-  FM_TRY(fm_archive_read(self->zip, (size_t)entry, TORCH_PICKLE_BYTES_MAX, &self->bytes_of_pickle));
+  const fm_status read =
+      fm_archive_read(self->zip, (size_t)entry, TORCH_PICKLE_BYTES_MAX, &self->bytes_of_pickle);
+  if (read < 0)
+    return fm_fail_within(read, "%s", self->path);
   size_t consumed;
   FM_TRY(fm_pickle_read(&self->pickle, self->bytes_of_pickle.data, self->bytes_of_pickle.size,
                         self->path, &consumed));

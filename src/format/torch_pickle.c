@@ -6,7 +6,14 @@
 
 #include "format/torch_pickle_private.h"
 
-enum { PICKLE_BLOCK_BYTES = 1 << 16 };
+// A pickle that copies what it has built could ask for any amount; one byte of an honest one makes
+// a value, and an entry of a list twice as large.
+enum {
+  PICKLE_BLOCK_BYTES = 1 << 16,
+  PICKLE_BYTES_A_BYTE = 256,
+  PICKLE_BYTES_LEAST = 1 << 20,
+  PICKLE_BYTES_MOST = 1 << 29,
+};
 
 // --- values
 
@@ -14,6 +21,9 @@ static void *pickle_allocate(fm_pickle *self, size_t bytes) {
   bytes = (bytes + 15) / 16 * 16;
   if (!self->blocks || self->blocks->capacity - self->blocks->used < bytes) {
     const size_t capacity = bytes > PICKLE_BLOCK_BYTES ? bytes : PICKLE_BLOCK_BYTES;
+    self->allocated += capacity;
+    if (self->allocated > self->allowed)
+      return NULL;
     pickle_block *block = malloc(sizeof *block + capacity);
     if (!block)
       return NULL;
@@ -28,6 +38,9 @@ static void *pickle_allocate(fm_pickle *self, size_t bytes) {
 }
 
 fm_status fm_pickle_out_of_memory(const fm_pickle *self) {
+  if (self->allocated > self->allowed)
+    return fm_fail(FM_ERR_FORMAT, "%s: refused: its pickle of %zu bytes builds more than %zu MiB",
+                   self->source, self->size, self->allowed >> 20);
   return fm_fail(FM_ERR_MEMORY, "%s: out of memory", self->source);
 }
 
@@ -105,6 +118,9 @@ fm_status fm_pickle_read(fm_pickle **out, const uint8_t *data, size_t size, cons
   self->source = source;
   self->data = data;
   self->size = size;
+  const size_t wanted = size < PICKLE_BYTES_MOST ? size * PICKLE_BYTES_A_BYTE + PICKLE_BYTES_LEAST
+                                                 : PICKLE_BYTES_MOST;
+  self->allowed = wanted < PICKLE_BYTES_MOST ? wanted : PICKLE_BYTES_MOST;
   self->storages = fm_pickle_new(self, FM_PICKLE_LIST);
   const fm_status status = self->storages ? pickle_run(self) : FM_ERR_MEMORY;
   *consumed = self->at;

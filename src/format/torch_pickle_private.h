@@ -19,6 +19,7 @@ typedef struct pickle_list {
 
 struct fm_pickle {
   pickle_block *blocks;
+  size_t allocated, allowed;        // bytes of the blocks
   fm_pickle_value *root, *storages; // the second one a list
   // while reading
   const char *source;

@@ -7,8 +7,9 @@
 
 #include "base/utf8.h"
 #include "image/canvas.h"
+#include "image/resize.h"
 
-enum { PANELS_GAP = 8, PANELS_TITLE_BYTES = 256 };
+enum { PANELS_GAP = 8, PANELS_TITLE_BYTES = 256, PANELS_SIDE_MAX = 3000 };
 
 typedef struct panels_sheet {
   fm_image pictures[FM_PANELS_MAX];
@@ -16,13 +17,30 @@ typedef struct panels_sheet {
   int font, width, height; // of the sheet
 } panels_sheet;
 
+// A sheet is a picture with the limits of one, so pictures near these are shrunk.
+static fm_status panels_take(fm_image *out, const fm_image *image, double *factor) {
+  const int longest = image->width > image->height ? image->width : image->height;
+  *factor = longest > PANELS_SIDE_MAX ? (double)PANELS_SIDE_MAX / longest : 1;
+  const int width = (int)fmax(1, round(image->width * *factor));
+  const int height = (int)fmax(1, round(image->height * *factor));
+  if (*factor < 1)
+    return fm_image_resize(out, image, width, height);
+  FM_TRY(fm_image_new(out, width, height));
+  memcpy(out->pixels, image->pixels, (size_t)width * (size_t)height * 3);
+  return FM_OK;
+}
+
 static fm_status panels_draw_one(fm_image *out, const fm_panel *panel, int scale) {
-  FM_TRY(fm_image_new(out, panel->image->width, panel->image->height));
-  memcpy(out->pixels, panel->image->pixels, (size_t)out->width * (size_t)out->height * 3);
+  double factor;
+  FM_TRY(panels_take(out, panel->image, &factor));
   fm_draw_face *faces = malloc((panel->face_count + 1) * sizeof *faces);
   FM_CHECK_ALLOC(faces);
-  for (size_t i = 0; i < panel->face_count; i++)
+  for (size_t i = 0; i < panel->face_count; i++) {
     faces[i] = panel->faces[i];
+    fm_box *box = &faces[i].box;
+    *box = (fm_box){box->x1 * (float)factor, box->y1 * (float)factor, box->x2 * (float)factor,
+                    box->y2 * (float)factor};
+  }
   fm_status status = fm_draw_enlarge(out, faces, panel->face_count, scale);
   if (status >= 0)
     status = fm_draw_faces(out, faces, panel->face_count);

@@ -17,7 +17,7 @@ typedef struct profile_product {
 } profile_product;
 
 struct fm_profile {
-  bool by_layer;
+  bool by_layer, stale;
   fm_profile_row rows[PROFILE_ROWS_MAX];
   size_t row_count;
   profile_product products[PROFILE_PRODUCTS_MAX];
@@ -42,6 +42,15 @@ void fm_profile_free(fm_profile *profile) {
 
 void fm_profile_use(fm_profile *profile) {
   profile_current = profile;
+}
+
+bool fm_profile_is_stale(const fm_profile *profile) {
+  return profile->stale;
+}
+
+void fm_profile_moved(void) {
+  if (profile_current)
+    profile_current->stale = true;
 }
 
 bool fm_profile_is_on(void) {

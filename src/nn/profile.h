@@ -31,7 +31,13 @@ const fm_profile_row *fm_profile_rows(fm_profile *profile, size_t *count);
 // ran. Overwrites what the network had computed. *flops may be NULL.
 FM_MUST_USE fm_status fm_profile_bound(fm_profile *profile, double *seconds, double *flops);
 
+// Whether, since it was made, memory was given back that products of the profile point to: they
+// cannot be run again then.
+bool fm_profile_is_stale(const fm_profile *profile);
+
 // --- for who does the work
+
+void fm_profile_moved(void); // memory of plans was given back
 
 typedef struct fm_section {
   struct fm_section *outer;

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 
+#include "nn/profile.h"
+
 struct fm_workspace {
   uint8_t *base;
   size_t bytes;
@@ -32,6 +34,7 @@ fm_status fm_workspace_reserve(fm_workspace *workspace, size_t bytes, uint8_t **
   if (bytes > workspace->bytes) {
     if (workspace->base)
       munmap(workspace->base, workspace->bytes);
+    fm_profile_moved();
     *workspace = (fm_workspace){0};
     const size_t page = (size_t)2 << 20;
     const size_t rounded = (bytes + page - 1) / page * page;

@@ -337,8 +337,9 @@ static fm_status config_compare_epochs(const fm_config *stored, const fm_config 
 }
 
 static bool config_may_change(const char *key) {
-  return strcmp(key, "train.epochs") == 0 || strcmp(key, "train.checkpoint_steps") == 0 ||
-         strcmp(key, "train.loader_threads") == 0 || strcmp(key, "train.cache_mb") == 0;
+  return strcmp(key, "model.views") == 0 || strcmp(key, "train.epochs") == 0 ||
+         strcmp(key, "train.checkpoint_steps") == 0 || strcmp(key, "train.loader_threads") == 0 ||
+         strcmp(key, "train.cache_mb") == 0;
 }
 
 fm_status fm_config_compare(const fm_config *stored, const fm_config *wanted) {

@@ -10,6 +10,7 @@
 #include "base/progress.h"
 #include "data/picture_cache.h"
 #include "detect/weights.h"
+#include "train/checkpoint.h"
 #include "train/run_folder.h"
 
 enum { TRAINING_FOLD_INITIAL = 1, TRAINING_FOLDS = 5, TRAINING_LABEL_BYTES = 32 };
@@ -114,6 +115,8 @@ static fm_status training_resume_config(training *self, bool *changed) {
   if (status >= 0)
     status = fm_config_compare(&self->run.config, wanted);
   const int epochs = self->run.config.train.epochs;
+  const fm_model_config *model = &self->run.config.model;
+  *changed = memcmp(&model->views, &wanted->model.views, sizeof model->views) != 0;
   if (status >= 0)
     self->run.config = *wanted;
   free(wanted);
@@ -228,11 +231,30 @@ static fm_status training_make_lists(const training *self, int fold, training_li
 
 // --- the folds
 
+// A fold goes on from the end of the one before, not from its middle.
+static fm_status training_check_carried(const training *self, int fold) {
+  char *folder = fm_run_folder_fold(&self->run, fold);
+  char *path = folder ? fm_path_join(folder, "checkpoint.safetensors") : NULL;
+  free(folder);
+  FM_CHECK_ALLOC(path);
+  fm_train_state state = {.epoch = self->run.config.train.epochs};
+  const fm_status status = fm_path_exists(path) ? fm_checkpoint_read_state(path, &state) : FM_OK;
+  free(path);
+  FM_TRY(status);
+  return state.epoch >= self->run.config.train.epochs
+             ? FM_OK
+             : fm_fail(FM_ERR_ARGUMENT,
+                       "train.carry_weights: fold %d is not finished; go on with --fold %d first",
+                       fold, fold);
+}
+
 // The start weights of a fold: with train.carry_weights the last ones of the fold before.
 static fm_status training_start_weights(const training *self, fm_training_fold *fold, char **out) {
   *out = NULL;
   if (self->run.config.train.carry_weights && fold->fold > 1) {
     FM_TRY(fm_run_folder_carried(&self->run, fold->fold, out));
+    if (*out)
+      FM_TRY(training_check_carried(self, fold->fold - 1));
     fold->carried = *out != NULL;
     if (!*out && self->fold == FM_RUN_FOLD_ALL)
       return fm_fail(FM_ERR_IO, "train.carry_weights: fold %d has no last weights", fold->fold - 1);
@@ -328,8 +350,11 @@ static fm_status training_run_folds(training *self, fm_training_result *result) 
     fm_status status = training_run_fold(self, all ? (int)i + 1 : self->fold, result);
     if (status != FM_OK)
       return status;
+    // What comes next would begin with half-trained weights.
+    if (self->run.config.train.carry_weights && !training_is_finished(result))
+      break;
   }
-  result->finished = training_is_finished(result);
+  result->finished = training_is_finished(result) && result->fold_count == count;
   return FM_OK;
 }
 

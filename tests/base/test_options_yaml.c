@@ -84,6 +84,7 @@ static const struct {
     {"train:\n  epochs: 0\n", FM_ERR_ARGUMENT, "c.yaml:2: train.epochs: 0 is outside"},
     {"name: a\n\nname: b\n", FM_ERR_FORMAT, "c.yaml:3: name stands twice"},
     {"train:\n  epochs: {a: 1}\n", FM_ERR_FORMAT, "c.yaml:2: a map where a value"},
+    {"train:\n  epochs: 5\n---\nnonsense: 3\n", FM_ERR_FORMAT, "c.yaml:4: a second document"},
     {"- 1\n- 2\n", FM_ERR_FORMAT, "c.yaml:1: not a map"},
     {"just text", FM_ERR_FORMAT, "c.yaml:1: not a map"},
     {"a: [1, 2\n", FM_ERR_FORMAT, "c.yaml:2:"},

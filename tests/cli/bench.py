@@ -4,9 +4,11 @@
     bench.py FACEMASK"""
 
 import json
+import struct
 import subprocess
 import sys
 import tempfile
+import zlib
 from pathlib import Path
 
 from checks import check, failures
@@ -66,6 +68,43 @@ def bench_file(root):
               f"the file's model in {size} pixels: {done.stderr.strip()[-90:]!r}")
 
 
+def write_picture(folder, name, width, height):
+    def chunk(kind, data):
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    rows = zlib.compress((b"\0" + bytes(3 * width)) * height)
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    (folder / "images" / f"{name}.png").write_bytes(
+        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", rows) + chunk(b"IEND", b""))
+    (folder / "annotations" / f"{name}.xml").write_text(
+        f"<annotation><size><width>{width}</width><height>{height}</height></size><object><name>with_mask</name><bndbox>"
+        f"<xmin>20</xmin><ymin>20</ymin><xmax>60</xmax><ymax>60</ymax></bndbox></object></annotation>")
+
+
+def bench_growing(root):
+    """Pictures that grow while they are profiled: the products of the smaller ones are not run on memory that is gone."""
+    for name in ("images", "annotations"):
+        (root / "grow" / name).mkdir(parents=True)
+    for at, (width, height) in enumerate([(96, 96)] * 4 + [(400, 200), (96, 96)]):
+        write_picture(root / "grow", f"{at}", width, height)
+    done = run("--set", "model.arch=fasterrcnn_mobilenet_v3_large_320_fpn", "--data", root / "grow", "--only", "detect", "--steps", "1",
+               "--precision", "fp32", "--bound", "--json", "--quiet")
+    check(done.returncode == 0 and json.loads(done.stdout)["detection"]["bound_ms"] > 0,
+          f"growing pictures have a bound: {done.returncode} {done.stderr.strip()[-200:]!r}")
+
+
+def bench_memory():
+    """What training needed is not told as detection's."""
+    words = ["--set", "model.arch=fasterrcnn_mobilenet_v3_large_320_fpn", "--size", "160", "--batch", "4", "--steps", "1",
+             "--precision", "fp32", "--json", "--quiet"]
+    both, alone = (json.loads(run(*words, *more).stdout) for more in ((), ("--only", "detect")))
+    train, detect = both["training"]["peak_mib"], both["detection"]["peak_mib"]
+    check(detect < 0.8 * train and detect < 1.7 * alone["detection"]["peak_mib"],
+          f"training {train} MiB, detection {detect}, alone {alone['detection']['peak_mib']}")
+
+
 with tempfile.TemporaryDirectory() as name:
     bench_file(Path(name))
+    bench_growing(Path(name))
+bench_memory()
 sys.exit(failures() > 0)

@@ -153,6 +153,10 @@ def main():
         carried, said = bench.train("carried", "--fold", "all", train__carry_weights="true")
         check(carried["leaking"] and bench.metrics("carried")["leaking"] and "carry_weights" in said, "carried weights are marked")
         check(bench.last("carried", 1).read_bytes() == bench.last("apart", 1).read_bytes(), "the first fold is the same")
+        stopped, _ = bench.train("stopped", "--fold", "all", "--max-steps", "1", train__carry_weights="true")
+        check(not (bench.runs / "stopped" / "fold_2").exists(), "carried: a fold that was stopped is not carried on")
+        bench.train("stopped", "--fold", "all", "--resume", train__carry_weights="true")
+        check(bench.last("stopped", 2).read_bytes() == bench.last("carried", 2).read_bytes(), "but from its end, once it is resumed")
         bench.train("second", "--fold", "2", "--weights", bench.last("carried", 1))
         check(bench.last("second", 2).read_bytes() == bench.last("carried", 2).read_bytes(),
               "carried: the second fold is one that starts from the first one's last weights")

@@ -224,6 +224,9 @@ def check_int8(folder, data):
     chosen = json.loads(run("info", "--json").stdout)["auto_precision_with_ranges"]
     auto, named = (json.loads(run("detect", picture, "--weights", narrow, "--score", 0.1, "--json", "--precision", precision)
                               .stdout)[0]["detections"] for precision in ("auto", chosen))
+    brought = folder / "brought.safetensors"
+    done = run("import", narrow, "--out", brought)
+    check(done.returncode == 0 and tensors(brought)[0]["__metadata__"]["ranges"] == tensors(narrow)[0]["__metadata__"]["ranges"], "import keeps the ranges")
     check(auto == named, f"auto takes {chosen} with ranges, as info says")
     done = run("evaluate", data, "--weights", narrow, "--precision", "int8", "--json")
     check(done.returncode == 0 and json.loads(done.stdout)["images"] == 12, "so does evaluate")

@@ -154,6 +154,8 @@ def refusals(bench):
     attempt("an unknown fold", bench.command("other", "--fold", "9"), 2, "--fold", "9")
     done = bench.run(bench.command("plain", resume=True))
     check("finished already" in done.stdout, "a finished run says so")
+    bench.run(bench.command("plain", "--set", "model.views=[1, -0.5]", resume=True))
+    check("views: [1, -0.5]" in (bench.runs / "plain" / "config.yaml").read_text(), "other views may be asked for on resume")
 
 
 def more_epochs(bench, reference):

@@ -249,6 +249,33 @@ static void the_kaggle_three_have_fixed_labels_and_others_are_alphabetical(void 
   support_folder_remove(folder);
 }
 
+// A name inside of an annotation counts only for pictures without an annotation of their own.
+static void a_picture_belongs_to_the_annotation_of_its_name(void **state) {
+  (void)state;
+  char *folder = support_folder_make();
+  static const char named[] = "<annotation><filename>%s</filename><size><width>40</width><height>30"
+                              "</height></size>" OBJECT("x", 1, 2, 9, 8) "</annotation>";
+  char text[1024];
+  snprintf(text, sizeof text, named, "p.png");
+  support_write_text(folder, "annotations/old.xml", text);
+  snprintf(text, sizeof text, named, "free.png");
+  support_write_text(folder, "annotations/other.xml", text);
+  write_annotation(folder, "annotations/p.xml", 40, 30, OBJECT("y", 3, 4, 20, 21));
+  write_picture(folder, "images/p.png", 40, 30, 10);
+  write_picture(folder, "images/free.png", 40, 30, 20);
+  fm_dataset *dataset;
+  assert_int_equal(fm_dataset_open(&dataset, folder, NULL), FM_OK);
+  assert_problem(dataset, "annotations/old.xml", "no picture of this name");
+  assert_int_equal(fm_dataset_count(dataset), 2); // other, with free.png, and p
+  const fm_sample *p = fm_dataset_sample(dataset, (size_t)fm_dataset_find(dataset, "p"));
+  assert_string_equal(p->file_name, "p.png");
+  assert_true(p->objects[0].box.x1 == 3);
+  assert_string_equal(
+      fm_dataset_sample(dataset, (size_t)fm_dataset_find(dataset, "other"))->file_name, "free.png");
+  fm_dataset_free(dataset);
+  support_folder_remove(folder);
+}
+
 static void samples_are_sorted_by_file_name_and_found_by_name(void **state) {
   (void)state;
   static const char *const sorted[] = {"a-1", "a", "a1", "a10", "a2", "b"};
@@ -310,6 +337,7 @@ int main(void) {
       cmocka_unit_test(a_zip_gives_the_same_as_the_folder_also_below_a_top_folder),
       cmocka_unit_test(names_that_lead_out_of_the_archive_are_refused),
       cmocka_unit_test(the_kaggle_three_have_fixed_labels_and_others_are_alphabetical),
+      cmocka_unit_test(a_picture_belongs_to_the_annotation_of_its_name),
       cmocka_unit_test(samples_are_sorted_by_file_name_and_found_by_name),
       cmocka_unit_test(boxes_that_name_pixels_become_edges_and_back),
       cmocka_unit_test(what_is_no_data_set_says_so),

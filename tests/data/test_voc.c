@@ -102,6 +102,12 @@ static void depth_and_text_are_limited(void **state) {
   strcpy(text + 22 + DEPTH, "</filename></annotation>");
   assert_int_equal(parse(&voc, text), FM_ERR_FORMAT);
   assert_non_null(strstr(fm_error_message(), "too long"));
+  strcpy(text, "<annotation><note>"); // which nobody reads
+  memset(text + 18, 'x', DEPTH);
+  strcpy(text + 18 + DEPTH, "</note><filename>a.png</filename></annotation>");
+  assert_int_equal(parse(&voc, text), FM_OK);
+  assert_string_equal(voc.file_name, "a.png");
+  fm_voc_release(&voc);
   free(text);
 }
 

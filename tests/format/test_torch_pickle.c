@@ -68,6 +68,29 @@ static void builds_containers_and_remembers_values(void **state) {
   fm_pickle_free(pickle);
 }
 
+// A list of pairs, copied again and again into dicts that nothing keeps.
+static void memory_is_in_proportion_to_the_pickle(void **state) {
+  (void)state;
+  enum { PAIRS = 10000, COPIES = 5000 };
+  static const char begin[] = "K\1K\2\x86q\0]q\1(", middle[] = "eccollections\nOrderedDict\nq\2";
+  char *text = malloc(sizeof begin + sizeof middle + 2 * PAIRS + 7 * COPIES + 2), *end = text;
+  assert_non_null(text);
+  end = (char *)memcpy(end, begin, sizeof begin - 1) + sizeof begin - 1;
+  for (int i = 0; i < PAIRS; i++)
+    end = (char *)memcpy(end, "h\0", 2) + 2;
+  end = (char *)memcpy(end, middle, sizeof middle - 1) + sizeof middle - 1;
+  for (int i = 0; i < COPIES; i++)
+    end = (char *)memcpy(end, "h\2h\1\x85R0", 7) + 7;
+  end = (char *)memcpy(end, "N.", 2) + 2;
+  fm_pickle *pickle;
+  size_t consumed;
+  assert_int_equal(
+      fm_pickle_read(&pickle, (const uint8_t *)text, (size_t)(end - text), "f", &consumed),
+      FM_ERR_FORMAT);
+  assert_non_null(strstr(fm_error_message(), "f: refused: its pickle"));
+  free(text);
+}
+
 static void builds_a_dict_that_holds_itself(void **state) {
   (void)state;
   fm_pickle *pickle;
@@ -205,6 +228,7 @@ int main(void) {
       cmocka_unit_test(builds_numbers_and_texts),
       cmocka_unit_test(builds_containers_and_remembers_values),
       cmocka_unit_test(builds_a_dict_that_holds_itself),
+      cmocka_unit_test(memory_is_in_proportion_to_the_pickle),
       cmocka_unit_test(builds_tensors_and_ordered_dicts),
       cmocka_unit_test(refuses_every_name_that_is_no_tensor_or_container),
       cmocka_unit_test(refuses_opcodes_that_make_objects),

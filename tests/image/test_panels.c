@@ -55,6 +55,20 @@ static void pictures_stand_beside_each_other_below_their_titles(void **state) {
   fm_image_release(&light);
 }
 
+static void pictures_too_large_for_a_sheet_are_shrunk_with_their_boxes(void **state) {
+  (void)state;
+  fm_image image = plain(20000, 400, 100), sheet;
+  const fm_draw_face face = {{4000, 100, 16000, 300}, NULL, 0xd62728};
+  const fm_panel panels[] = {{&image, &face, 1, "One"}, {&image, NULL, 0, "Two"}};
+  assert_int_equal(fm_panels_draw(&sheet, panels, 2, 1), FM_OK);
+  assert_in_range(sheet.width, 6000, 6040);
+  const int title = sheet.height - 60;
+  assert_int_equal(pixel(&sheet, 600, title + 30), 0xd62728); // 4000 * 3000 / 20000
+  assert_int_equal(pixel(&sheet, 700, title + 30), 0x646464);
+  fm_image_release(&sheet);
+  fm_image_release(&image);
+}
+
 static void a_scale_enlarges_pictures_and_boxes(void **state) {
   (void)state;
   fm_image image = plain(60, 40, 100), sheet;
@@ -96,6 +110,7 @@ static void no_panels_and_too_many_are_refused(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(pictures_stand_beside_each_other_below_their_titles),
+      cmocka_unit_test(pictures_too_large_for_a_sheet_are_shrunk_with_their_boxes),
       cmocka_unit_test(a_scale_enlarges_pictures_and_boxes),
       cmocka_unit_test(a_title_wider_than_its_picture_stays_above_it),
       cmocka_unit_test(no_panels_and_too_many_are_refused),

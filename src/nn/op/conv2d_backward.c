@@ -230,10 +230,17 @@ static fm_status backward_add_weights(fm_op_context *context) {
   const int *params = context->node->params;
   uint8_t *scratch = context->scratch;
   float *diff = (float *)(void *)(scratch + state->scratch_diff);
-  if (state->trains_bias)
-    backward_add_row(fm_params_gradient(context->params, params[CONV_BIAS]),
-                     (const float *)(void *)(scratch + state->scratch_diff_bias), 1.0f,
-                     (size_t)o->out_channels);
+  const bool folded = o->norm != FM_NORM_NONE && !state->batch_norm;
+  const fm_fold fold = {folded ? params[CONV_GAMMA] : -1, params[CONV_BETA], params[CONV_MEAN],
+                        params[CONV_VARIANCE], o->eps};
+  float *scale = (float *)(void *)(scratch + state->scratch_scale);
+  fm_fold_scale(context->params, &fold, o->out_channels, scale);
+  if (state->trains_bias) {
+    float *bias = fm_params_gradient(context->params, params[CONV_BIAS]);
+    const float *sums = (const float *)(void *)(scratch + state->scratch_diff_bias);
+    for (int c = 0; c < o->out_channels; ++c)
+      bias[c] += scale[c] * sums[c];
+  }
   if (!state->trains_weight)
     return FM_OK;
   if (state->reorders_weight_gradient) {
@@ -242,11 +249,6 @@ static fm_status backward_add_weights(fm_op_context *context) {
     fm_primitive_set(&state->weight_gradient_reorder, DNNL_ARG_TO, diff);
     FM_TRY(fm_primitive_run(&state->weight_gradient_reorder));
   }
-  const bool folded = o->norm != FM_NORM_NONE && !state->batch_norm;
-  const fm_fold fold = {folded ? params[CONV_GAMMA] : -1, params[CONV_BETA], params[CONV_MEAN],
-                        params[CONV_VARIANCE], o->eps};
-  float *scale = (float *)(void *)(scratch + state->scratch_scale);
-  fm_fold_scale(context->params, &fold, o->out_channels, scale);
   float *gradient = fm_params_gradient(context->params, params[CONV_WEIGHT]);
   const size_t row = state->weight_elements / (size_t)o->out_channels;
 #pragma omp parallel for schedule(static) if (state->weight_elements > 4096)

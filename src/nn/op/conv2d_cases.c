@@ -159,6 +159,12 @@ static void conv2d_case_expect(const fm_shape *s, const double *const *x,
   CASE(frozen_swish, "conv2d with frozen norm and hard-swish equals the naive loop", 1,           \
        ((conv2d_case){40, 1, 1, 0, 0, 1, 1, false, false, FM_NORM_FROZEN, FM_ACT_HARD_SWISH}),    \
        {2, 24, 6, 5})                                                                             \
+  CASE(frozen_bias, "conv2d with bias, frozen norm and ReLU equals the naive loop", 1,            \
+       ((conv2d_case){24, 3, 1, 1, 1, 1, 1, true, false, FM_NORM_FROZEN, FM_ACT_RELU}),           \
+       {2, 16, 6, 5})                                                                             \
+  CASE(tiny, "conv2d of 3 x 3 on fewer pixels equals the naive loop", 1,                          \
+       ((conv2d_case){32, 3, 1, 1, 1, 1, 1, true, false, FM_NORM_NONE, FM_ACT_RELU}),             \
+       {3, 16, 1, 2})                                                                             \
   CASE(frozen_residual, "conv2d with frozen norm, residual and ReLU equals the naive loop", 2,    \
        ((conv2d_case){24, 1, 1, 0, 0, 1, 1, false, true, FM_NORM_FROZEN, FM_ACT_RELU}),           \
        {2, 40, 6, 5})                                                                             \
