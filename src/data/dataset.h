@@ -34,7 +34,7 @@ typedef struct fm_problem {
 typedef struct fm_dataset fm_dataset;
 
 typedef struct fm_dataset_options {
-  const char *images;  // picture folder, for COCO JSON; NULL: beside the annotations
+  const char *images;  // picture folder; NULL: beside the annotations
   const char *classes; // "a,b,c"; NULL: from the data (the Kaggle three get their fixed labels,
                        // else alphabetical)
   bool strict;         // problems are errors

@@ -111,22 +111,31 @@ static fm_status detector_stage_losses(fm_detector *self, const fm_input *inputs
   return FM_OK;
 }
 
-// Forward, losses and, in training, backward of a part; `shape` is what its pictures are padded to.
-static fm_status detector_part_losses(fm_detector *self, const fm_input *inputs, fm_shape shape,
-                                      fm_purpose purpose, const fm_batch_part *part,
-                                      fm_losses *out) {
-  fm_plan *trunk;
+// The trunk's forward, the losses of its proposals, and the regions of a part; `shape` is what its
+// pictures are padded to.
+static fm_status detector_part_regions(fm_detector *self, const fm_input *inputs, fm_shape shape,
+                                       fm_purpose purpose, const fm_batch_part *part,
+                                       fm_plan **trunk, fm_losses *out) {
   fm_rpn_outputs_view view;
   *out = (fm_losses){0};
-  FM_TRY(fm_detector_run_trunk(self, inputs, shape, purpose, &trunk, &view));
+  FM_TRY(fm_detector_run_trunk(self, inputs, shape, purpose, trunk, &view));
   FM_TRY_SECTION("proposals",
                  fm_rpn_propose(&self->rpn, &view, &self->config, true,
                                 detector_most_boxes(inputs, view.pictures), &self->proposals));
-  FM_TRY(detector_rpn_gradients(self, trunk, purpose, &view));
+  FM_TRY(detector_rpn_gradients(self, *trunk, purpose, &view));
   FM_TRY_SECTION("losses of the proposals",
                  fm_rpn_losses(&self->rpn, &view, &self->config, part, out));
   FM_TRY_SECTION("sampling of regions", fm_roi_heads_sample(&self->heads, &self->proposals, inputs,
                                                             &self->config, part, &self->batch));
+  return FM_OK;
+}
+
+// Forward, losses and, in training, backward of a part.
+static fm_status detector_part_losses(fm_detector *self, const fm_input *inputs, fm_shape shape,
+                                      fm_purpose purpose, const fm_batch_part *part,
+                                      fm_losses *out) {
+  fm_plan *trunk;
+  FM_TRY(detector_part_regions(self, inputs, shape, purpose, part, &trunk, out));
   for (int stage = 0; stage < self->model.stage_count; stage++)
     FM_TRY(detector_stage_losses(self, inputs, trunk, purpose, stage, out));
   out->loss = out->classifier + out->box_reg + out->objectness + out->rpn_box_reg;
@@ -150,23 +159,34 @@ static size_t detector_together(const fm_detector *self, size_t count) {
   return count <= DETECTOR_WHOLE_MAX ? count : DETECTOR_TOGETHER;
 }
 
-// The whole batch, part by part, whose gradients add up. Divides by `totals` (0: a single part's
-// own numbers) and sets them to what was sampled.
-static fm_status detector_train_parts(fm_detector *self, const fm_input *inputs, size_t count,
-                                      fm_batch_part *totals, fm_losses *out) {
+typedef fm_status detector_part_pass(fm_detector *self, const fm_input *inputs, fm_shape shape,
+                                     const fm_batch_part *part, fm_losses *out);
+
+static fm_status detector_learn_part(fm_detector *self, const fm_input *inputs, fm_shape shape,
+                                     const fm_batch_part *part, fm_losses *out) {
+  return detector_part_losses(self, inputs, shape, FM_TRAIN, part, out);
+}
+
+static fm_status detector_count_part(fm_detector *self, const fm_input *inputs, fm_shape shape,
+                                     const fm_batch_part *part, fm_losses *out) {
+  fm_plan *trunk;
+  return detector_part_regions(self, inputs, shape, FM_TRAIN, part, &trunk, out);
+}
+
+// Part by part; divides by `totals` (0: a single part's own numbers) and sets them to what was
+// sampled.
+static fm_status detector_run_parts(fm_detector *self, const fm_input *inputs, size_t count,
+                                    detector_part_pass *pass, fm_batch_part *totals,
+                                    fm_losses *out) {
   const size_t together = detector_together(self, count);
   fm_shape shape = fm_detector_batch_shape(inputs, count);
   fm_batch_part part = *totals;
   *out = (fm_losses){0};
   totals->anchors = totals->regions = 0;
-  fm_section section;
-  fm_section_begin(&section);
-  fm_params_zero_gradients(self->params);
-  fm_section_end_named(&section, "zeroing of gradients");
   for (; part.first < count; part.first += together) {
     shape.n = (int)(count - part.first < together ? count - part.first : together);
     fm_losses losses;
-    FM_TRY(detector_part_losses(self, inputs + part.first, shape, FM_TRAIN, &part, &losses));
+    FM_TRY(pass(self, inputs + part.first, shape, &part, &losses));
     detector_add_losses(out, &losses);
     totals->anchors += self->rpn.sampled;
     totals->regions += self->batch.count;
@@ -174,23 +194,41 @@ static fm_status detector_train_parts(fm_detector *self, const fm_input *inputs,
   return FM_OK;
 }
 
+// The whole batch, whose parts' gradients add up.
+static fm_status detector_train_parts(fm_detector *self, const fm_input *inputs, size_t count,
+                                      fm_batch_part *totals, fm_losses *out) {
+  fm_section section;
+  fm_section_begin(&section);
+  fm_params_zero_gradients(self->params);
+  fm_section_end_named(&section, "zeroing of gradients");
+  return detector_run_parts(self, inputs, count, detector_learn_part, totals, out);
+}
+
+static bool detector_same_totals(const fm_batch_part *a, const fm_batch_part *b) {
+  return a->anchors == b->anchors && a->regions == b->regions;
+}
+
 fm_status fm_detector_train(fm_detector *detector, const fm_input *inputs, size_t count,
                             fm_random *random, fm_losses *out) {
   FM_ASSERT(detector->training && count > 0);
   const fm_model_config *config = &detector->config;
   fm_batch_part totals = {.seed = fm_random_bits(random)};
-  const bool in_parts = count > detector_together(detector, count);
-  if (in_parts) {
-    // Nearly always every picture gives as many samples as it may.
-    totals.anchors = count * (size_t)config->rpn_batch_size_per_image;
-    totals.regions = count * (size_t)config->box_batch_size_per_image;
-  }
+  if (count <= detector_together(detector, count))
+    return detector_train_parts(detector, inputs, count, &totals, out);
+  // Nearly always every picture gives as many samples as it may.
+  totals.anchors = count * (size_t)config->rpn_batch_size_per_image;
+  totals.regions = count * (size_t)config->box_batch_size_per_image;
+  const fm_batch_part most = totals;
+  // Where the step before did not, the trunk's forward counts them first.
+  if (detector->counts_first)
+    FM_TRY(detector_run_parts(detector, inputs, count, detector_count_part, &totals, out));
   const fm_batch_part expected = totals;
   FM_TRY(detector_train_parts(detector, inputs, count, &totals, out));
+  detector->counts_first = !detector_same_totals(&totals, &most);
   // Otherwise once more, now that the divisors are known.
-  if (in_parts && (totals.anchors != expected.anchors || totals.regions != expected.regions))
-    FM_TRY(detector_train_parts(detector, inputs, count, &totals, out));
-  return FM_OK;
+  return detector_same_totals(&totals, &expected)
+             ? FM_OK
+             : detector_train_parts(detector, inputs, count, &totals, out);
 }
 
 fm_status fm_detector_validate(fm_detector *detector, const fm_input *inputs, size_t count,

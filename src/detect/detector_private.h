@@ -14,8 +14,9 @@ struct fm_detector {
   int class_count; // without background
   fm_dtype precision;
   bool training;
-  int together; // pictures in the network at once in training, 0: chosen
-  bool owns;    // params and model; a shared detector lends its origin's
+  int together;      // pictures in the network at once in training, 0: chosen
+  bool counts_first; // the step before sampled less than it may
+  bool owns;         // params and model; a shared detector lends its origin's
   fm_params *params;
   fm_model model;
   fm_ranges *trunk_ranges, *head_ranges[FM_CASCADE_STAGES_MAX]; // lent like the model
