@@ -111,7 +111,7 @@ void fm_section_end(fm_section *section, const fm_work *work) {
 
 void fm_profile_run(fm_status (*run)(void *user), void *user,
                     void (*describe)(const void *user, fm_work *work, char *name)) {
-  fm_section section;
+  fm_section section = {0};
   fm_section_begin(&section);
   (void)!run(user); // our own loops do not fail
   if (!profile_current)

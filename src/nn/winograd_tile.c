@@ -91,7 +91,7 @@ TILE_INLINE void tile_read_bytes(float *pixels, const uint8_t *plane, const wino
       const size_t at = inside ? (size_t)y * (size_t)patch->width + (size_t)x : 0;
       const __m256 v =
           inside ? tile_bytes(plane + at * patch->pixel, has_sign) : _mm256_setzero_ps();
-      _mm256_storeu_ps(pixels + (i * WINOGRAD_IN + j) * WINOGRAD_LANES, v);
+      _mm256_storeu_ps(pixels + ((size_t)i * WINOGRAD_IN + (size_t)j) * WINOGRAD_LANES, v);
     }
 }
 
