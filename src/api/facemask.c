@@ -126,7 +126,7 @@ static fm_status facemask_run(facemask_model *model, const fm_image *image, face
                               size_t *count) {
   fm_input *inputs = calloc((size_t)fm_predictor_inputs(model->predictor), sizeof *inputs);
   FM_CHECK_ALLOC(inputs);
-  fm_detections found;
+  fm_detections found = {0};
   fm_status status = fm_predictor_prepare(model->predictor, image, inputs);
   if (status == FM_OK) {
     status = fm_predictor_detect(model->predictor, inputs, &found);

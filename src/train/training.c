@@ -101,6 +101,13 @@ static fm_status training_check_split(const training *self) {
                  self->options->split, self->run.path);
 }
 
+static bool training_same_floats(const fm_float_list *a, const fm_float_list *b) {
+  bool same = a->count == b->count;
+  for (int i = 0; same && i < a->count; i++)
+    same = a->values[i] == b->values[i];
+  return same;
+}
+
 // The stored settings hold; what the call says must agree with them, or is a change that a run
 // can take.
 static fm_status training_resume_config(training *self, bool *changed) {
@@ -115,8 +122,7 @@ static fm_status training_resume_config(training *self, bool *changed) {
   if (status >= 0)
     status = fm_config_compare(&self->run.config, wanted);
   const int epochs = self->run.config.train.epochs;
-  const fm_model_config *model = &self->run.config.model;
-  *changed = memcmp(&model->views, &wanted->model.views, sizeof model->views) != 0;
+  *changed = !training_same_floats(&self->run.config.model.views, &wanted->model.views);
   if (status >= 0)
     self->run.config = *wanted;
   free(wanted);

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from checks import check, failures
 
-FACEMASK, WEIGHTS = sys.argv[1:]
+FACEMASK, WEIGHTS = (str(Path(word).resolve()) for word in sys.argv[1:])
 KEYS = ["mAP", "mAP50", "mAP75", "mAP_small", "mAP_medium", "mAP_large", "AR1", "AR10", "AR100", "per_iou", "per_class", "images"]
 MORE_KEYS = ["confusion", "best_score"]
 PICTURES = ["map_iou", "precision_recall", "f1_confidence", "precision_confidence", "recall_confidence", "confusion",
