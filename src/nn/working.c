@@ -116,8 +116,11 @@ static fm_status working_prepare(fm_working *working) {
   const size_t bytes = dnnl_memory_desc_get_size(&spec->wanted);
   working->memory = aligned_alloc(64, (bytes + 63) / 64 * 64);
   FM_CHECK_ALLOC(working->memory);
-  return spec->turned ? working_prepare_turned(working)
-                      : fm_primitive_reorder(&working->reorder, &spec->master, &spec->wanted);
+  if (spec->turned)
+    return working_prepare_turned(working);
+  return dnnl_memory_desc_equal(&spec->master, &spec->wanted)
+             ? FM_OK
+             : fm_primitive_reorder(&working->reorder, &spec->master, &spec->wanted);
 }
 
 static fm_status working_make(fm_working **out, fm_params *params, const fm_working_spec *spec) {
@@ -295,9 +298,11 @@ static fm_status working_turn(fm_working *working, const float *source) {
 static fm_status working_fold_weight(fm_working *working) {
   const fm_working_spec *spec = &working->spec;
   const float *source = fm_params_value(working->params, spec->weight);
-  fm_status status;
+  fm_status status = FM_OK;
   if (spec->turned) {
     status = working_turn(working, source);
+  } else if (dnnl_memory_desc_equal(&spec->master, &spec->wanted)) {
+    working_scale(working, source, working->memory); // in plain order: nothing to turn
   } else if (working_folds(spec) || working->scales) {
     // Not kept: for detection it is needed once, and in steps malloc finds the same place again.
     const size_t bytes = dnnl_memory_desc_get_size(&spec->master);
