@@ -117,12 +117,18 @@ static fm_status options_yaml_map(const options_reader *reader, const char *pref
   return FM_OK;
 }
 
+static fm_status options_yaml_load(yaml_parser_t *parser, yaml_document_t *document,
+                                   const char *source) {
+  return yaml_parser_load(parser, document)
+             ? FM_OK
+             : fm_fail(FM_ERR_FORMAT, "%s:%zu: %s", source, parser->problem_mark.line + 1,
+                       parser->problem ? parser->problem : "not YAML");
+}
+
 // A second document would be passed over.
 static fm_status options_yaml_end(yaml_parser_t *parser, const char *source) {
   yaml_document_t document;
-  if (!yaml_parser_load(parser, &document))
-    return fm_fail(FM_ERR_FORMAT, "%s:%zu: %s", source, parser->problem_mark.line + 1,
-                   parser->problem ? parser->problem : "not YAML");
+  FM_TRY(options_yaml_load(parser, &document, source));
   const yaml_node_t *root = yaml_document_get_root_node(&document);
   const fm_status status = root ? fm_fail(FM_ERR_FORMAT, "%s:%zu: a second document: one is read",
                                           source, options_yaml_line(root))
@@ -138,14 +144,11 @@ fm_status fm_options_parse_yaml(const fm_option *table, void *object, const char
   if (!yaml_parser_initialize(&parser))
     return fm_fail(FM_ERR_MEMORY, "%s: out of memory", source);
   yaml_parser_set_input_string(&parser, (const unsigned char *)text, strlen(text));
-  if (!yaml_parser_load(&parser, &document)) {
-    const fm_status status =
-        fm_fail(FM_ERR_FORMAT, "%s:%zu: %s", source, parser.problem_mark.line + 1,
-                parser.problem ? parser.problem : "not YAML");
+  fm_status status = options_yaml_load(&parser, &document, source);
+  if (status < 0) {
     yaml_parser_delete(&parser);
     return status;
   }
-  fm_status status = FM_OK;
   const yaml_node_t *root = yaml_document_get_root_node(&document);
   const options_reader reader = {table, object, source, other, user, &document};
   if (root && root->type == YAML_MAPPING_NODE)

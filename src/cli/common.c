@@ -170,6 +170,12 @@ const char *fm_cli_value(const fm_cli *cli, const char *option) {
   return NULL;
 }
 
+const char *fm_cli_first_given(const fm_cli *cli, const char *const *names) {
+  while (*names && !fm_cli_value(cli, *names))
+    ++names;
+  return *names;
+}
+
 int fm_cli_values(const fm_cli *cli, const char *option, const char **out, int capacity) {
   int count = 0;
   for (int i = 0; i < cli->option_count && count < capacity; ++i)

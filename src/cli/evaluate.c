@@ -60,15 +60,14 @@ static fm_status evaluate_run_model(evaluate_job *job) {
 
 // What only a model would read must not be passed over in silence.
 static fm_status evaluate_refuse_model_options(const fm_cli *cli) {
-  static const char *const names[] = {"--weights",   "--config",       "--set",  "--nms",
-                                      "--precision", "--agnostic-nms", "--views"};
-  for (size_t i = 0; i < sizeof names / sizeof *names; ++i)
-    if (fm_cli_value(cli, names[i]))
-      return fm_fail(FM_ERR_ARGUMENT,
-                     "--predictions and %s exclude each other: no model runs, the predictions "
-                     "count as they are",
-                     names[i]);
-  return FM_OK;
+  static const char *const names[] = {"--weights",   "--config",       "--set",   "--nms",
+                                      "--precision", "--agnostic-nms", "--views", NULL};
+  const char *given = fm_cli_first_given(cli, names);
+  return given ? fm_fail(FM_ERR_ARGUMENT,
+                         "--predictions and %s exclude each other: no model runs, the predictions "
+                         "count as they are",
+                         given)
+               : FM_OK;
 }
 
 static fm_status evaluate_read_predictions(evaluate_job *job, const char *path) {

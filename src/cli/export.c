@@ -56,10 +56,11 @@ static fm_status export_parse_size(const char *text, fm_export_options *out) {
 
 // What belongs to calibration, or to another format, must not be passed over in silence.
 static fm_status export_refuse_others(const fm_cli *cli, fm_export_format format) {
-  static const char *const names[] = {"--split", "--subset", "--fold", "--pictures", "--images"};
-  for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-    if (fm_cli_value(cli, names[i]))
-      return fm_fail(FM_ERR_ARGUMENT, "%s is of use with --calibrate alone", names[i]);
+  static const char *const names[] = {"--split",    "--subset", "--fold",
+                                      "--pictures", "--images", NULL};
+  const char *given = fm_cli_first_given(cli, names);
+  if (given)
+    return fm_fail(FM_ERR_ARGUMENT, "%s is of use with --calibrate alone", given);
   if (format != FM_EXPORT_ONNX && fm_cli_value(cli, "--size"))
     return fm_fail(FM_ERR_ARGUMENT, "--size is of use with --format onnx alone");
   return FM_OK;

@@ -61,8 +61,9 @@ static fm_status samples_run(const fm_cli *cli) {
   FM_TRY_OUT(fm_config_load(config, fm_cli_value(cli, "--config"), assignments, count, NULL));
   FM_TRY_OUT(fm_dataset_open(&dataset, cli->positional[0], &data));
   FM_TRY_OUT(fm_dataset_require_pictures(dataset));
-  if (fm_cli_value(cli, "--augment") && config->model.inclusive_boxes)
-    fm_dataset_move_starts(dataset, -FM_INCLUSIVE_BEYOND); // as training has them
+  if (fm_cli_value(cli, "--augment"))
+    fm_dataset_move_starts(dataset,
+                           -fm_model_config_beyond(&config->model)); // as training has them
   status = samples_write(cli, config, dataset);
 out:
   fm_dataset_free(dataset);

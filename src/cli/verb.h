@@ -39,6 +39,9 @@ typedef struct fm_verb {
 
 const char *fm_cli_value(const fm_cli *cli,
                          const char *option); // the last one given, NULL when absent
+// The first of the names, which end with NULL, that was given: what a call would pass over in
+// silence. NULL: none.
+const char *fm_cli_first_given(const fm_cli *cli, const char *const *names);
 int fm_cli_values(const fm_cli *cli, const char *option, const char **out,
                   int capacity); // all of them, in order
 FM_MUST_USE fm_status fm_cli_int(const fm_cli *cli, const char *option, int initial, int minimum,

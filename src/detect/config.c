@@ -158,6 +158,10 @@ static void config_preset_mobilenet_v1(fm_model_config *config) {
   config->trainable_backbone_layers = 5;
 }
 
+float fm_model_config_beyond(const fm_model_config *config) {
+  return config->inclusive_boxes ? FM_INCLUSIVE_BEYOND : 0;
+}
+
 void fm_model_config_preset(fm_model_config *config, fm_arch arch) {
   *config = (fm_model_config){0};
   fm_status status = fm_options_defaults(fm_model_options, config);

@@ -59,6 +59,9 @@ typedef struct fm_model_config {
   int loss_class;      // fm_class_loss, key loss.class
 } fm_model_config;
 
+// FM_INCLUSIVE_BEYOND with inclusive_boxes, else 0.
+float fm_model_config_beyond(const fm_model_config *config);
+
 typedef enum fm_config_norm { FM_CONFIG_NORM_FROZEN, FM_CONFIG_NORM_BATCH } fm_config_norm;
 typedef enum fm_config_conv { FM_CONFIG_CONV_FULL, FM_CONFIG_CONV_SEPARABLE } fm_config_conv;
 

@@ -77,6 +77,13 @@ static ptrdiff_t torch_find_entry(const fm_torch_archive *self, const char *name
   return -1;
 }
 
+// An entry of at most `limit` bytes; a failure names the file.
+static fm_status torch_read_entry(const fm_torch_archive *self, ptrdiff_t entry, size_t limit,
+                                  fm_bytes *out) {
+  const fm_status status = fm_archive_read(self->zip, (size_t)entry, limit, out);
+  return status < 0 ? fm_fail_within(status, "%s", self->path) : FM_OK;
+}
+
 fm_status fm_torch_read_storage(fm_torch_archive *self, fm_torch_storage *storage) {
   const fm_pickle_value *key = storage->value->storage.key;
   const size_t bytes = fm_torch_storage_bytes(storage);
@@ -91,9 +98,7 @@ fm_status fm_torch_read_storage(fm_torch_archive *self, fm_torch_storage *storag
   if (entry < 0)
     return fm_fail(FM_ERR_FORMAT, "%s: the numbers of a storage are missing", self->path);
   fm_bytes content;
-  const fm_status status = fm_archive_read(self->zip, (size_t)entry, bytes, &content);
-  if (status < 0)
-    return fm_fail_within(status, "%s", self->path);
+  FM_TRY(torch_read_entry(self, entry, bytes, &content));
   storage->data = storage->owned = content.data;
   return content.size == bytes
              ? FM_OK
@@ -111,9 +116,7 @@ static fm_status torch_check_byte_order(const fm_torch_archive *self) {
   fm_bytes order;
   if (entry < 0) // written by an older version, which had little-endian files only
     return FM_OK;
-  const fm_status read = fm_archive_read(self->zip, (size_t)entry, 16, &order);
-  if (read < 0)
-    return fm_fail_within(read, "%s", self->path);
+  FM_TRY(torch_read_entry(self, entry, 16, &order));
   const bool little = order.size == 6 && memcmp(order.data, "little", 6) == 0;
   free(order.data);
   return little ? FM_OK : fm_fail(FM_ERR_UNSUPPORTED, "%s: its numbers are big-endian", self->path);
@@ -135,10 +138,7 @@ static fm_status torch_open_zip(fm_torch_archive *self) {
   self->prefix = strndup(name, strlen(name) - strlen(wanted));
   FM_CHECK_ALLOC(self->prefix);
   FM_TRY(torch_check_byte_order(self));
-  const fm_status read =
-      fm_archive_read(self->zip, (size_t)entry, TORCH_PICKLE_BYTES_MAX, &self->bytes_of_pickle);
-  if (read < 0)
-    return fm_fail_within(read, "%s", self->path);
+  FM_TRY(torch_read_entry(self, entry, TORCH_PICKLE_BYTES_MAX, &self->bytes_of_pickle));
   size_t consumed;
   FM_TRY(fm_pickle_read(&self->pickle, self->bytes_of_pickle.data, self->bytes_of_pickle.size,
                         self->path, &consumed));

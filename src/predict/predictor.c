@@ -242,7 +242,7 @@ int fm_predictor_inputs(const fm_predictor *predictor) {
 }
 
 float fm_predictor_beyond(const fm_predictor *predictor) {
-  return predictor->members[0].config.inclusive_boxes ? FM_INCLUSIVE_BEYOND : 0;
+  return fm_model_config_beyond(&predictor->members[0].config);
 }
 
 const fm_classes *fm_predictor_classes(const fm_predictor *predictor) {

@@ -385,7 +385,7 @@ fm_status fm_training_run(const fm_training_options *options, fm_training_result
   if (status >= 0) {
     training_warn(self);
     result->folder = strdup(self->run.path);
-    const float beyond = self->run.config.model.inclusive_boxes ? FM_INCLUSIVE_BEYOND : 0;
+    const float beyond = fm_model_config_beyond(&self->run.config.model);
     fm_dataset_move_starts(options->dataset, -beyond);
     status =
         result->folder ? training_run_folds(self, result) : fm_fail(FM_ERR_MEMORY, "out of memory");
