@@ -112,8 +112,16 @@ const fm_option fm_model_options[] = {
     ROW_FLOATS("model.views", views, -4, 4, "[1]",
                "detection looks at each picture at these sizes (factors of min_size and max_size; "
                "-1 in a mirror) and fuses what it finds"),
+    ROW_ENUM(
+        "model.score", score, "class|overlap", "class",
+        "a detection's score: the probability of its class, or that times the overlap with the "
+        "annotated box that is to be expected"),
+    ROW_BOOL("model.whole_pixels", whole_pixels, "false",
+             "corners of detections are whole pixels, as those of annotations drawn by hand"),
     ROW_ENUM("loss.box", loss_box, "smooth_l1|giou", "smooth_l1",
              "loss of the boxes, of proposals and of detections"),
+    ROW_FLOAT("loss.box_weight", box_weight, 0, 1000, "1",
+              "what the loss of the detections' boxes counts beside the others"),
     ROW_ENUM("loss.class", loss_class, "cross_entropy|focal", "cross_entropy",
              "loss of the classes, and of the proposals' objectness"),
     {.name = NULL},

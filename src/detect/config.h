@@ -23,6 +23,8 @@ typedef enum fm_arch {
 typedef enum fm_box_loss { FM_BOX_LOSS_SMOOTH_L1, FM_BOX_LOSS_GIOU } fm_box_loss;
 typedef enum fm_class_loss { FM_CLASS_LOSS_CROSS_ENTROPY, FM_CLASS_LOSS_FOCAL } fm_class_loss;
 
+typedef enum fm_score { FM_SCORE_CLASS, FM_SCORE_OVERLAP } fm_score;
+
 enum { FM_CASCADE_STAGES_MAX = 3, FM_CONFIG_SIDE_MAX = 8192, FM_VIEWS_MAX = 8 };
 // With inclusive_boxes the detector itself works on edges; who trains it takes this from x1 and y1,
 // who shows its detections adds it.
@@ -55,7 +57,10 @@ typedef struct fm_model_config {
   int cascade_stages;
   float box_vote_thresh;
   fm_float_list views; // factors of min_size and max_size; a negative one is seen in a mirror
+  int score;           // fm_score: class|overlap
+  bool whole_pixels;   // of the corners of detections, as who shows them names pixels
   int loss_box;        // fm_box_loss,   key loss.box
+  float box_weight;    // of the second stage's boxes, key loss.box_weight
   int loss_class;      // fm_class_loss, key loss.class
 } fm_model_config;
 

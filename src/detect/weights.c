@@ -27,8 +27,7 @@
 enum {
   WEIGHTS_CLASSES_MAX = 1000,
   WEIGHTS_SHAPE_BYTES = 160,
-  WEIGHTS_AVERAGE_SLOT = 2, // of fm_params_get_moment
-  WEIGHTS_PIECE = 1 << 16,  // numbers a thread checks at a time
+  WEIGHTS_PIECE = 1 << 16, // numbers a thread checks at a time
 };
 
 // --- what a file says of itself
@@ -401,13 +400,13 @@ static fm_status weights_content_allocate(weights_content *content, const fm_par
   return FM_OK;
 }
 
-static void weights_content_fill(weights_content *content, const fm_params *params, bool average) {
+static void weights_content_fill(weights_content *content, const fm_params *params, int slot) {
   float *values = content->values;
   for (int id = 0; id < fm_params_count(params); id++) {
     const fm_param_spec *spec = fm_params_spec(params, id);
     const size_t elements = fm_params_elements(params, id);
-    if (average && spec->kind != FM_PARAM_FROZEN) // frozen ones have no average
-      fm_params_get_moment(params, WEIGHTS_AVERAGE_SLOT, id, values);
+    if (slot != FM_MOMENT_NONE && spec->kind != FM_PARAM_FROZEN) // frozen ones have no average
+      fm_params_get_moment(params, slot, id, values);
     else
       fm_params_get(params, id, values);
     fm_st_tensor *tensor = &content->tensors[id];
@@ -475,7 +474,7 @@ out:
 }
 
 fm_status fm_weights_save(fm_detector *detector, const char *path, const char *const *class_names,
-                          int class_count, bool average) {
+                          int class_count, int slot) {
   const fm_params *params = fm_detector_params(detector);
   fm_weights_info info = {.has_config = true,
                           .config = *fm_detector_config(detector),
@@ -488,7 +487,7 @@ fm_status fm_weights_save(fm_detector *detector, const char *path, const char *c
   if (status >= 0)
     status = weights_content_allocate(&content, params);
   if (status >= 0) {
-    weights_content_fill(&content, params, average);
+    weights_content_fill(&content, params, slot);
     status = fm_weights_write(path, content.tensors, (size_t)fm_params_count(params), &info);
   }
   weights_content_release(&content);

@@ -49,10 +49,9 @@ void fm_weights_report_release(fm_weights_report *report);
 // random values; not used: 2 (_fc.weight, ...)". Heap; NULL when out of memory.
 char *fm_weights_report_describe(const fm_weights_report *report);
 
-// With the ranges for int8 when the detector has all of them. average: write the moving average of
-// the weights (moment slot 2) instead of the weights.
+// With the ranges for int8 when the detector has all of them. slot: FM_MOMENT_NONE, or the average
+// (FM_MOMENT_AVERAGE, FM_MOMENT_MEAN) that is written instead of the weights.
 FM_MUST_USE fm_status fm_weights_save(fm_detector *detector, const char *path,
-                                      const char *const *class_names, int class_count,
-                                      bool average);
+                                      const char *const *class_names, int class_count, int slot);
 
 #endif

@@ -29,6 +29,15 @@ typedef enum fm_init {
 
 enum { FM_PARAM_NAME_BYTES = 160, FM_PARAM_RANK_MAX = 4 };
 
+// What is kept beside each parameter's value. Slots 0 and 1 are the optimiser's: momentum, second
+// moment.
+enum {
+  FM_MOMENT_NONE = -1,   // where a slot is asked for: the value itself
+  FM_MOMENT_AVERAGE = 2, // moving average of the value
+  FM_MOMENT_MEAN = 3,    // mean of what the value was at several times
+  FM_MOMENT_SLOTS = 4
+};
+
 typedef struct fm_param_spec {
   char name[FM_PARAM_NAME_BYTES];
   int rank;
@@ -68,8 +77,7 @@ typedef struct fm_param_memory {
 FM_MUST_USE fm_status fm_params_keep(fm_params *params, const fm_param_memory *memory);
 void fm_params_lend(fm_params *params, int id, const float *values);
 void fm_params_get_gradient(const fm_params *params, int id, float *out);
-// Optimiser state, slot 0 or 1 (momentum; second moment), and slot 2 the moving average of the
-// weights; zero where never set.
+// slot: 0 to FM_MOMENT_SLOTS - 1; zero where never set.
 void fm_params_get_moment(const fm_params *params, int slot, int id, float *out);
 FM_MUST_USE fm_status fm_params_set_moment(fm_params *params, int slot, int id,
                                            const float *values);

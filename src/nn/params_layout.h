@@ -10,8 +10,6 @@
 #include "base/status.h"
 #include "nn/params.h"
 
-enum { FM_MOMENT_SLOTS = 3, FM_MOMENT_AVERAGE = 2 };
-
 // One run of the flat blocks: parameters of the same kind and decay that lie side by side.
 typedef struct fm_param_range {
   size_t offset, count;

@@ -53,7 +53,7 @@ static fm_status calibration_measure(const fm_calibration_options *options,
     return fm_fail(FM_ERR_FORMAT, "%s: tensors of the model are missing", options->weights);
   FM_TRY(calibration_pictures(options, detector));
   return fm_weights_save(detector, options->out, (const char *const *)info->class_names,
-                         info->class_count, false);
+                         info->class_count, FM_MOMENT_NONE);
 }
 
 fm_status fm_calibration_run(const fm_calibration_options *options) {

@@ -11,6 +11,8 @@
 // Of the logarithm of a face's size around the best one. Chosen on the five folds, and flat there
 // between 0.33 and 0.8 (docs/accuracy.md).
 #define FUSE_VARIANCE 0.5
+// What the corners of annotations may be off by, in pixels.
+#define FUSE_PIXEL 1.0
 
 // A box among those of all lists.
 typedef struct fuse_box {
@@ -40,8 +42,8 @@ typedef struct fuse_work {
   fuse_box *boxes; // (count) by falling score
   size_t count;
   size_t lists;
-  bool *seen;      // (lists) took part in this group
-  double *weights; // (lists) of this group, 1 together
+  const fm_box **parts; // (lists) the box that takes part in this group, NULL: none
+  double *weights;      // (lists) of this group, 1 together
 } fuse_work;
 
 // What a list counts for a face of this size: a normal curve over the logarithm of the size it
@@ -61,13 +63,31 @@ static void fuse_weigh(const fuse_work *work, fm_box box) {
     work->weights[i] /= sum;
 }
 
+// The overlap that the mean of a group is likely to have with the truth: what its boxes have with
+// it, weighted by score, and what is left of that to the pixel grid the truth is drawn on.
+static double fuse_overlap(const fuse_work *work, fm_box mean) {
+  const float area = fm_box_area(mean);
+  double sum = 0, weight = 0;
+  for (size_t i = 0; i < work->lists; ++i) {
+    if (!work->parts[i])
+      continue;
+    const fm_box part = *work->parts[i];
+    // Of two empty boxes it is no number.
+    const double overlap = fmax((double)fm_box_iou(mean, area, part, fm_box_area(part)), 0);
+    sum += work->weights[i] * overlap;
+    weight += work->weights[i];
+  }
+  const double side = sqrt(fmax((double)area, 0));
+  return sum / weight * side / (side + FUSE_PIXEL);
+}
+
 // The group of boxes[first], the strongest that is in none.
 static fm_detection fuse_group(const fuse_work *work, size_t first) {
   const fm_fuse_options *options = work->options;
   const fm_detection *leader = &work->boxes[first].detection;
   const float area = fm_box_area(leader->box);
   fm_box_mean mean = {{0}, 0};
-  memset(work->seen, 0, work->lists * sizeof *work->seen);
+  memset(work->parts, 0, work->lists * sizeof(const fm_box *));
   fuse_weigh(work, leader->box);
   for (size_t i = first; i < work->count; ++i) {
     fuse_box *box = &work->boxes[i];
@@ -75,17 +95,21 @@ static fm_detection fuse_group(const fuse_work *work, size_t first) {
     if (box->gathered || (!options->agnostic && d->label != leader->label))
       continue;
     if (i != first &&
-        !(fm_box_iou(leader->box, area, d->box, fm_box_area(d->box)) > options->overlap))
+        !(fm_box_iou(leader->box, area, d->box, fm_box_area(d->box)) > options->threshold))
       continue;
     box->gathered = true;
-    if (!work->seen[box->list])
-      fm_box_mean_add(&mean, d->box, (float)work->weights[box->list] * d->score);
-    work->seen[box->list] = true;
+    if (work->parts[box->list])
+      continue;
+    work->parts[box->list] = &d->box;
+    work->weights[box->list] *= (double)d->score;
+    fm_box_mean_add(&mean, d->box, (float)work->weights[box->list]);
   }
   fm_detection out = *leader;
   if (mean.weight > 0)
     out.box = fm_box_mean_get(&mean);
   out.score = (float)mean.weight;
+  if (options->overlap && mean.weight > 0)
+    out.score *= (float)fuse_overlap(work, out.box);
   return out;
 }
 
@@ -115,10 +139,10 @@ fm_status fm_fuse_detections(const fm_fuse_options *options, const fm_detections
   fuse_work work = {.options = options,
                     .boxes = malloc((total + 1) * sizeof *work.boxes),
                     .lists = count,
-                    .seen = calloc(count + 1, sizeof *work.seen),
+                    .parts = calloc(count + 1, sizeof *work.parts),
                     .weights = calloc(count + 1, sizeof *work.weights)};
   fm_status status = FM_OK;
-  if (work.boxes && work.seen && work.weights) {
+  if (work.boxes && work.parts && work.weights) {
     work.count = fuse_gather(work.boxes, lists, count);
     const size_t kept = fuse_run(&work);
     out->items = malloc((kept + 1) * sizeof *out->items);
@@ -129,7 +153,7 @@ fm_status fm_fuse_detections(const fm_fuse_options *options, const fm_detections
   if (!out->items)
     status = fm_fail(FM_ERR_MEMORY, "out of memory");
   free(work.boxes);
-  free(work.seen);
+  free((void *)work.parts);
   free(work.weights);
   return status;
 }

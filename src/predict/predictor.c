@@ -379,11 +379,23 @@ static fm_status predictor_run_input(const fm_predictor *self, const predictor_c
   return FM_OK;
 }
 
-static fm_status predictor_run(const fm_predictor *self, const predictor_context *context,
-                               const fm_input *inputs, fm_detections *out) {
+// Sides stay in order and, of an edge each, a pixel apart.
+static void predictor_round(fm_detections *list, bool inclusive) {
+  const float least = inclusive ? 0 : 1;
+  for (size_t i = 0; i < list->count; ++i) {
+    fm_box *box = &list->items[i].box;
+    *box = (fm_box){roundf(box->x1), roundf(box->y1), roundf(box->x2), roundf(box->y2)};
+    box->x1 = fminf(box->x1, fmaxf(box->x2 - least, 0));
+    box->y1 = fminf(box->y1, fmaxf(box->y2 - least, 0));
+    box->x2 = fmaxf(box->x2, box->x1 + least);
+    box->y2 = fmaxf(box->y2, box->y1 + least);
+  }
+}
+
+// A single list is fused too when its scores are to tell the overlap.
+static fm_status predictor_fuse(const fm_predictor *self, const predictor_context *context,
+                                const fm_input *inputs, fm_detections *out) {
   const int count = fm_predictor_inputs(self);
-  if (count == 1)
-    return predictor_run_input(self, context, 0, inputs, out);
   fm_detections lists[FM_PREDICTOR_MEMBERS_MAX * FM_VIEWS_MAX] = {0};
   float sizes[FM_PREDICTOR_MEMBERS_MAX * FM_VIEWS_MAX];
   for (int i = 0; i < count; ++i) {
@@ -391,11 +403,12 @@ static fm_status predictor_run(const fm_predictor *self, const predictor_context
     sizes[i] = (float)(pixels / self->members[self->views[i].member].best_size);
   }
   const fm_model_config *first = &self->members[0].config;
-  const fm_fuse_options fuse = {.overlap = first->box_nms_thresh,
+  const fm_fuse_options fuse = {.threshold = first->box_nms_thresh,
                                 .agnostic = self->agnostic,
                                 .score = self->score,
                                 .limit = (size_t)first->box_detections_per_img,
-                                .sizes = sizes};
+                                .sizes = sizes,
+                                .overlap = first->score == FM_SCORE_OVERLAP};
   fm_status status = FM_OK;
   int done = 0;
   for (; status >= 0 && done < count; ++done)
@@ -405,6 +418,18 @@ static fm_status predictor_run(const fm_predictor *self, const predictor_context
   for (int i = 0; i < done; ++i)
     fm_detections_release(&lists[i]);
   return status;
+}
+
+static fm_status predictor_run(const fm_predictor *self, const predictor_context *context,
+                               const fm_input *inputs, fm_detections *out) {
+  const fm_model_config *first = &self->members[0].config;
+  if (fm_predictor_inputs(self) == 1 && first->score == FM_SCORE_CLASS)
+    FM_TRY(predictor_run_input(self, context, 0, inputs, out));
+  else
+    FM_TRY(predictor_fuse(self, context, inputs, out));
+  if (first->whole_pixels)
+    predictor_round(out, first->inclusive_boxes);
+  return FM_OK;
 }
 
 fm_status fm_predictor_detect(fm_predictor *predictor, const fm_input *inputs, fm_detections *out) {

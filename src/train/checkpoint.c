@@ -44,6 +44,7 @@ static const fm_option checkpoint_rows[] = {
     CHECKPOINT_INT(threads),
     CHECKPOINT_STRING(config_hash),
     CHECKPOINT_STRING(data_hash),
+    CHECKPOINT_INT(cycles),
     {0},
 };
 enum { CHECKPOINT_ROWS = sizeof checkpoint_rows / sizeof checkpoint_rows[0] - 1 };
@@ -54,11 +55,12 @@ typedef enum checkpoint_part {
   CHECKPOINT_MOMENT0,
   CHECKPOINT_MOMENT1,
   CHECKPOINT_AVERAGE,
+  CHECKPOINT_MEAN,
   CHECKPOINT_PARTS,
 } checkpoint_part;
 
 static const char *const checkpoint_prefixes[CHECKPOINT_PARTS] = {"value", "moment0", "moment1",
-                                                                  "average"};
+                                                                  "average", "mean"};
 enum { CHECKPOINT_NAME_BYTES = FM_PARAM_NAME_BYTES + 16 };
 
 void fm_train_state_init(fm_train_state *state) {
@@ -84,6 +86,8 @@ static bool checkpoint_has(const fm_params *params, int id, checkpoint_part part
     return kind == FM_PARAM_TRAINED && slots.moments[1];
   case CHECKPOINT_AVERAGE:
     return kind != FM_PARAM_FROZEN && slots.average;
+  case CHECKPOINT_MEAN:
+    return kind != FM_PARAM_FROZEN && slots.mean;
   default:
     return true;
   }
@@ -203,6 +207,8 @@ static fm_status checkpoint_parse_state(const fm_safetensors *file, const char *
   fm_train_state_init(state);
   for (const fm_option *row = checkpoint_rows; row->name; row++) {
     const char *value = fm_safetensors_metadata(file, row->name);
+    if (!value && strcmp(row->name, "cycles") == 0)
+      continue; // written before there were restarts
     if (!value)
       return fm_fail(FM_ERR_FORMAT, "%s: %s is missing from the metadata", path, row->name);
     fm_status status = fm_options_set(checkpoint_rows, state, row->name, value);

@@ -1,8 +1,8 @@
 // A training's whole state in one file, so that it can go on as if it had never stopped: a
 // safetensors file with the values
 // ("value/NAME"), the optimiser's moments ("moment0/…", "moment1/…"), the moving average
-// ("average/…"), and where the training stands in the metadata. Written atomically: a kill leaves
-// the file before or the file after.
+// ("average/…"), the mean over restarts ("mean/…"), and where the training stands in the metadata.
+// Written atomically: a kill leaves the file before or the file after.
 #ifndef FM_TRAIN_CHECKPOINT_H
 #define FM_TRAIN_CHECKPOINT_H
 
@@ -22,6 +22,7 @@ typedef struct fm_train_state {
   int epoch_steps, epoch_images;
   double epoch_loss, epoch_classifier, epoch_box_reg, epoch_objectness, epoch_rpn_box_reg,
       epoch_seconds;
+  int cycles;         // that the mean of the weights (FM_MOMENT_MEAN) is of
   int best_epoch;     // 1-based, 0: none yet
   double best_metric; // larger is better
   double best_mAP;    // of the best epoch, -1 where there is none
@@ -35,9 +36,9 @@ typedef struct fm_train_state {
 void fm_train_state_init(fm_train_state *state);
 void fm_train_state_next_epoch(fm_train_state *state); // its first batch, empty sums
 
-// The optimiser slots to keep: moments[0], moments[1], and the moving average.
+// The slots to keep: the optimiser's moments, the moving average, and the mean over restarts.
 typedef struct fm_checkpoint_slots {
-  bool moments[2], average;
+  bool moments[2], average, mean;
 } fm_checkpoint_slots;
 
 // FM_ERR_NUMERIC, and nothing written, when a value is not finite.

@@ -2,6 +2,7 @@
 // model are detect/config.c's.
 #include "train/config.h"
 
+#include <math.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -43,6 +44,9 @@ static const fm_option config_rows[] = {
      "epochs between two falls of schedule step"},
     {"train.milestones", FM_OPTION_FLOATS, TRAIN(milestones), 0, 100000, "[]", NULL,
      "epochs at which schedule multi_step falls"},
+    {"train.restarts", FM_OPTION_FLOATS, TRAIN(restarts), 1, 100000, "[]", NULL,
+     "epochs at which schedule cosine begins anew, warm-up included; what is measured and kept is "
+     "then the mean of the weights at each restart and at the end"},
     {"train.gamma", FM_OPTION_FLOAT, TRAIN(gamma), 0, 1, "0.1", NULL,
      "factor of a fall of the schedules step and multi_step"},
     {"train.warmup_steps", FM_OPTION_INT, TRAIN(warmup_steps), 0, 10000000, "0", NULL,
@@ -162,6 +166,23 @@ static fm_status config_read(fm_config *config, const char *file, const char *co
   return FM_OK;
 }
 
+static fm_status config_check_restarts(const fm_train_config *config) {
+  const fm_float_list *restarts = &config->restarts;
+  float before = 0;
+  for (int i = 0; i < restarts->count; i++) {
+    const float epoch = restarts->values[i];
+    if (epoch != floorf(epoch) || epoch <= before || epoch >= (float)config->epochs)
+      return fm_fail(FM_ERR_ARGUMENT,
+                     "train.restarts: %g: must be whole epochs that rise and lie before the end, "
+                     "train.epochs %d",
+                     (double)epoch, config->epochs);
+    before = epoch;
+  }
+  if (restarts->count > 0 && config->schedule != FM_SCHEDULE_COSINE)
+    return fm_fail(FM_ERR_ARGUMENT, "train.restarts are of train.schedule cosine alone");
+  return FM_OK;
+}
+
 static fm_status config_check(const fm_config *config) {
   FM_TRY(fm_model_config_check(&config->model));
   fm_model_config training;
@@ -175,6 +196,7 @@ static fm_status config_check(const fm_config *config) {
     if (config->train.milestones.values[i] <= config->train.milestones.values[i - 1])
       return fm_fail(FM_ERR_ARGUMENT, "train.milestones must rise");
   }
+  FM_TRY(config_check_restarts(&config->train));
   fm_augment *augment;
   FM_TRY(fm_augment_parse(&augment, config->augment));
   fm_augment_free(augment);
@@ -275,9 +297,11 @@ const char *fm_config_precision_name(fm_dtype precision) {
 
 // The keys that change how a run is carried out or how long, but no step of it.
 static bool config_is_free(const char *key) {
-  static const char *const keys[] = {
-      "model.views",          "train.epochs",   "train.validate_every", "train.checkpoint_steps",
-      "train.loader_threads", "train.cache_mb", "log.every_steps",      "log.tensorboard"};
+  static const char *const keys[] = {"model.views",          "model.score",
+                                     "model.whole_pixels",   "train.epochs",
+                                     "train.validate_every", "train.checkpoint_steps",
+                                     "train.loader_threads", "train.cache_mb",
+                                     "log.every_steps",      "log.tensorboard"};
   for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
     if (strcmp(key, keys[i]) == 0)
       return true;
@@ -336,8 +360,13 @@ static fm_status config_compare_epochs(const fm_config *stored, const fm_config 
   return FM_OK;
 }
 
+static bool config_is_of_detection(const char *key) {
+  return strcmp(key, "model.views") == 0 || strcmp(key, "model.score") == 0 ||
+         strcmp(key, "model.whole_pixels") == 0;
+}
+
 static bool config_may_change(const char *key) {
-  return strcmp(key, "model.views") == 0 || strcmp(key, "train.epochs") == 0 ||
+  return config_is_of_detection(key) || strcmp(key, "train.epochs") == 0 ||
          strcmp(key, "train.checkpoint_steps") == 0 || strcmp(key, "train.loader_threads") == 0 ||
          strcmp(key, "train.cache_mb") == 0;
 }

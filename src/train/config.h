@@ -28,6 +28,7 @@ typedef struct fm_train_config {
   int schedule;             // fm_schedule_kind
   int step_size;            // epochs, schedule step
   fm_float_list milestones; // epochs, schedule multi_step
+  fm_float_list restarts;   // epochs, schedule cosine
   float gamma;
   int warmup_steps;
   float clip_norm; // 0: none

@@ -24,6 +24,8 @@ static double trainer_rate(const fm_trainer_parts *self, int batch) {
       .gamma = config->gamma,
       .milestones = config->milestones.values,
       .milestone_count = config->milestones.count,
+      .restarts = config->restarts.values,
+      .restart_count = config->restarts.count,
       .epochs = config->epochs,
       .steps_per_epoch = (int)fm_loader_batch_count(self->loader),
       .warmup_steps = config->warmup_steps,
@@ -155,7 +157,7 @@ static fm_status trainer_watch(void *user, size_t sample, const fm_detections *f
   return fm_tensorboard_watch(&self->board, self->options->dataset, sample, found);
 }
 
-// With train.ema the averaged weights are what is measured.
+// The averaged weights are what is measured.
 static fm_status trainer_validate(fm_trainer_parts *self, fm_validation *out) {
   char label[TRAINER_LABEL_BYTES];
   snprintf(label, sizeof label, "%s validation %d", self->options->label, self->state.epoch + 1);
@@ -169,11 +171,11 @@ static fm_status trainer_validate(fm_trainer_parts *self, fm_validation *out) {
       .watch = trainer_watch,
       .watcher = self,
   };
-  if (self->slots.average)
-    FM_TRY(fm_average_swap(self->params));
+  const int slot = fm_trainer_kept_slot(self);
+  FM_TRY(fm_average_swap(self->params, slot));
   fm_status status = fm_validation_run(&options, out);
-  if (self->slots.average && status >= 0)
-    FM_TRY(fm_average_swap(self->params));
+  if (status >= 0)
+    FM_TRY(fm_average_swap(self->params, slot));
   return status;
 }
 
@@ -205,6 +207,28 @@ static bool trainer_validates(const fm_trainer_parts *self) {
   return self->valid_loader && (epoch == self->config->epochs || (every > 0 && epoch % every == 0));
 }
 
+// The cycles between restarts that are over with the epoch under way.
+static int trainer_cycles(const fm_trainer_parts *self) {
+  const int epoch = self->state.epoch + 1;
+  const fm_float_list *restarts = &self->config->restarts;
+  int cycles = restarts->count > 0 && epoch == self->config->epochs;
+  for (int i = 0; i < restarts->count; i++)
+    cycles += (int)restarts->values[i] <= epoch;
+  return cycles;
+}
+
+// At a cycle's end, where the rate is 0, the weights join the mean of all such (Izmailov et al.
+// 2018). An epoch whose validation was stopped comes here twice.
+static fm_status trainer_take_mean(fm_trainer_parts *self) {
+  fm_train_state *state = &self->state;
+  if (state->cycles >= trainer_cycles(self))
+    return FM_OK;
+  const int slot = self->slots.average ? FM_MOMENT_AVERAGE : FM_MOMENT_NONE;
+  FM_TRY(fm_average_include(self->params, slot, state->cycles));
+  state->cycles++;
+  return FM_OK;
+}
+
 // All batches of the epoch are done: measure, write the row, go to the next epoch, save. FM_STOPPED
 // leaves the state as it is, so that a resumed run begins with the measuring.
 static fm_status trainer_end_epoch(fm_trainer_parts *self) {
@@ -212,6 +236,7 @@ static fm_status trainer_end_epoch(fm_trainer_parts *self) {
   fm_metrics_row row = trainer_row(self);
   if (state->epoch_steps == 0)
     return fm_fail(FM_ERR_FORMAT, "no picture of the train part could be read");
+  FM_TRY(trainer_take_mean(self));
   if (trainer_validates(self)) {
     fm_validation validation;
     fm_status status = trainer_validate(self, &validation);

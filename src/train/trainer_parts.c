@@ -134,10 +134,16 @@ fm_status fm_trainer_save_checkpoint(fm_trainer_parts *self) {
   return FM_OK;
 }
 
+int fm_trainer_kept_slot(const fm_trainer_parts *self) {
+  if (self->state.cycles > 0)
+    return FM_MOMENT_MEAN;
+  return self->slots.average && self->state.step > 0 ? FM_MOMENT_AVERAGE : FM_MOMENT_NONE;
+}
+
 static fm_status trainer_parts_save_file(fm_trainer_parts *self, const char *path) {
   return fm_weights_save(self->detector, path, self->class_names,
                          fm_dataset_class_count(self->options->dataset),
-                         self->slots.average && self->state.step > 0);
+                         fm_trainer_kept_slot(self));
 }
 
 // The weights files follow from the checkpoint that was just written or read, so a kill between the
@@ -178,7 +184,9 @@ static void trainer_parts_make_optimizer(fm_trainer_parts *self) {
                                            .clip_norm = config->clip_norm,
                                            .ema = config->ema};
   unsigned slots = fm_optimizer_slots(&self->optimizer);
-  self->slots = (fm_checkpoint_slots){.moments = {slots & 1u, slots & 2u}, .average = slots & 4u};
+  self->slots = (fm_checkpoint_slots){.moments = {slots & 1u, slots & 2u},
+                                      .average = slots & 4u,
+                                      .mean = config->restarts.count > 0};
 }
 
 static fm_status trainer_parts_open_board(fm_trainer_parts *self) {

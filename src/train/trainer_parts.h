@@ -35,6 +35,9 @@ FM_MUST_USE fm_status fm_trainer_parts_init(fm_trainer_parts *parts,
                                             const fm_trainer_options *options, bool *resumed);
 void fm_trainer_parts_release(fm_trainer_parts *parts);
 FM_MUST_USE fm_status fm_trainer_save_checkpoint(fm_trainer_parts *parts);
+// Where the weights are that are measured and kept: the mean over restarts once there is one, else
+// the moving average where there is one, else FM_MOMENT_NONE.
+int fm_trainer_kept_slot(const fm_trainer_parts *parts);
 // weights/last, and weights/best when the epoch that just ended is the best one. They follow from
 // the checkpoint that was just written or read, so a kill between the two loses nothing.
 FM_MUST_USE fm_status fm_trainer_save_weights(fm_trainer_parts *parts);

@@ -108,6 +108,11 @@ static bool training_same_floats(const fm_float_list *a, const fm_float_list *b)
   return same;
 }
 
+static bool training_same_detection(const fm_model_config *a, const fm_model_config *b) {
+  return training_same_floats(&a->views, &b->views) && a->score == b->score &&
+         a->whole_pixels == b->whole_pixels;
+}
+
 // The stored settings hold; what the call says must agree with them, or is a change that a run
 // can take.
 static fm_status training_resume_config(training *self, bool *changed) {
@@ -122,7 +127,7 @@ static fm_status training_resume_config(training *self, bool *changed) {
   if (status >= 0)
     status = fm_config_compare(&self->run.config, wanted);
   const int epochs = self->run.config.train.epochs;
-  *changed = !training_same_floats(&self->run.config.model.views, &wanted->model.views);
+  *changed = !training_same_detection(&self->run.config.model, &wanted->model);
   if (status >= 0)
     self->run.config = *wanted;
   free(wanted);

@@ -5,15 +5,17 @@
 
 Makes a small data set with `facemask synth`, trains a small model on it undisturbed, then again and again with SIGKILL at
 random moments (every second one while a checkpoint is being written), resumes each, and compares weights and logs. Then
-SIGTERM, settings that differ on resume, more epochs, epochs without a validation, sizes of training and of detection, a finished run, a loss that is not finite, and a disk that is full. The kills are 4, with FACEMASK_FULL set 20."""
+SIGTERM, settings that differ on resume, more epochs, epochs without a validation, sizes of training and of detection, restarts, a finished run, a loss that is not finite, and a disk that is full. The kills are 4, with FACEMASK_FULL set 20."""
 
 import argparse
+import array
 import json
 import os
 import random
 import resource
 import shutil
 import signal
+import struct
 import subprocess
 import sys
 import tempfile
@@ -203,6 +205,43 @@ def other_sizes(bench, reference):
     check(rows != reference[3], "with another model.max_size, the validation is not")
 
 
+def tensors_of(path, prefix=""):
+    """Of a safetensors file: each tensor's numbers by its name behind the prefix."""
+    data = path.read_bytes()
+    size = struct.unpack("<Q", data[:8])[0]
+    header = json.loads(data[8 : 8 + size])
+    return {
+        name[len(prefix) :]: array.array("f", data[8 + size + entry["data_offsets"][0] : 8 + size + entry["data_offsets"][1]])
+        for name, entry in header.items()
+        if name != "__metadata__" and name.startswith(prefix) and entry["dtype"] == "F32"
+    }
+
+
+def restarts(bench):
+    """The mean of the weights at the restart and at the end. A cycle is a run of its own until it ends, and stops change nothing."""
+    cosine = {"train.schedule": "cosine", "train.ema": 0, "train.warmup_steps": 2}
+    anew = {**cosine, "train.restarts": [1]}
+    bench.run(bench.command("first", settings={**cosine, "train.epochs": 1}))
+    bench.run(bench.command("anew", settings=anew))
+    folder = bench.runs / "anew" / "fold_1"
+    first = tensors_of(bench.runs / "first" / "fold_1" / "weights" / "last.safetensors")
+    last, second = tensors_of(folder / "weights" / "last.safetensors"), tensors_of(folder / "checkpoint.safetensors", "value/")
+    trained = [name for name in last if first[name] != second[name]]
+    worst = max(
+        abs((a + b) / 2 - mean) / (abs(a) + abs(b) + 1e-6)
+        for name in trained
+        for a, b, mean in zip(first[name], second[name], last[name])
+    )
+    check(len(trained) > 20 and worst < 1e-6, f"restarts: {len(trained)} tensors are the mean of both cycles' ends, off by {worst:.1e}")
+    steps = [json.loads(line)["lr"] for line in (folder / "steps.jsonl").read_text().splitlines()]
+    half = len(steps) // 2
+    check(steps[:half] == steps[half:] and steps[0] < steps[1], "restarts: the second cycle has the rates of the first")
+    for number in (half, half + 1):
+        bench.run(bench.command(f"cut{number}", "--max-steps", str(number), settings=anew))
+        bench.run(bench.command(f"cut{number}", resume=True))
+        check(bench.result(f"cut{number}") == bench.result("anew"), f"restarts: stopped at step {number}, the same bytes")
+
+
 def not_finite(bench):
     names = [path.stem for path in (bench.data / "images").iterdir()]
     for name, every in (("wild", 0), ("wilder", 1)):
@@ -258,6 +297,7 @@ def main():
         more_epochs(bench, reference)
         some_validations(bench, reference)
         other_sizes(bench, reference)
+        restarts(bench)
         not_finite(bench)
         full_disk(bench, reference)
     print(f"{failures()} failed")

@@ -31,7 +31,7 @@ static void put_detector(void **state) {
   const fm_detector_options options = {.config = &config, .class_count = 2, .precision = FM_F32};
   fm_detector *detector;
   assert_int_equal(fm_detector_new(&detector, &options), FM_OK);
-  assert_int_equal(fm_weights_save(detector, weights, names, 2, false), FM_OK);
+  assert_int_equal(fm_weights_save(detector, weights, names, 2, FM_MOMENT_NONE), FM_OK);
   fm_detector_free(detector);
 }
 

@@ -177,7 +177,7 @@ static void test_ranges_of_a_weights_file_detect_as_those_measured(void **unused
   (void)unused;
   problem p = make_problem(FM_ARCH_MOBILENET_V3_LARGE_320_FPN, 2);
   assert_int_equal(fm_detector_calibrate(p.int8, p.inputs, PICTURES), FM_OK);
-  assert_int_equal(fm_weights_save(p.int8, path, names, CLASS_COUNT, false), FM_OK);
+  assert_int_equal(fm_weights_save(p.int8, path, names, CLASS_COUNT, FM_MOMENT_NONE), FM_OK);
   fm_detector *loaded = detector_of(&p.config, FM_S8);
   fm_weights_report report;
   assert_int_equal(fm_weights_load(loaded, path, &report), FM_OK);
@@ -211,7 +211,7 @@ static void test_weights_that_change_are_rounded_anew(void **unused) {
 static void test_a_file_without_ranges_says_how_to_measure_them(void **unused) {
   (void)unused;
   problem p = make_problem(FM_ARCH_MOBILENET_V3_LARGE_320_FPN, 1);
-  assert_int_equal(fm_weights_save(p.fp32, path, names, CLASS_COUNT, false), FM_OK);
+  assert_int_equal(fm_weights_save(p.fp32, path, names, CLASS_COUNT, FM_MOMENT_NONE), FM_OK);
   assert_int_equal(fm_weight_ranges_load(p.int8, path), FM_ERR_ARGUMENT);
   assert_non_null(strstr(fm_error_message(), path));
   assert_non_null(strstr(fm_error_message(), "facemask export --weights"));

@@ -84,7 +84,7 @@ static void fill(fm_detector *self, const char *name, float value) {
 }
 
 static void save(fm_detector *self, int class_count) {
-  assert_int_equal(fm_weights_save(self, path, names, class_count, false), FM_OK);
+  assert_int_equal(fm_weights_save(self, path, names, class_count, FM_MOMENT_NONE), FM_OK);
 }
 
 static void what_is_saved_is_loaded_to_the_last_bit(void **state) {
@@ -160,7 +160,7 @@ static void the_average_is_saved_of_all_that_has_one(void **state) {
   float average[64] = {0.5f, -3};
   assert_in_range(fm_params_elements(detector.params, id), 2, 64);
   assert_int_equal(fm_params_set_moment(detector.params, 2, id, average), FM_OK);
-  assert_int_equal(fm_weights_save(&detector, path, names, 3, true), FM_OK);
+  assert_int_equal(fm_weights_save(&detector, path, names, 3, FM_MOMENT_AVERAGE), FM_OK);
   fm_safetensors *file;
   assert_int_equal(fm_safetensors_open(&file, path), FM_OK);
   const fm_st_tensor *tensor = fm_safetensors_find(file, trained);

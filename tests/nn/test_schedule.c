@@ -64,6 +64,28 @@ static void test_cosine_reaches_zero_after_the_last_step(void **unused) {
   assert_true(fabs(fm_schedule_rate(&cosine, TEST_EPOCHS, 0)) < 1e-15);
 }
 
+// Cycles of 4, 2 and 1 epochs of 2 steps; each begins with half of the rate at its first step.
+static void test_cosine_begins_anew_at_restarts(void **unused) {
+  (void)unused;
+  const float restarts[] = {4, 6};
+  fm_schedule schedule = {.kind = FM_SCHEDULE_COSINE, .restarts = restarts, .restart_count = 2};
+  double expected[TEST_COUNT];
+  const int lengths[] = {8, 4, 2};
+  int at = 0;
+  for (int cycle = 0; cycle < 3; cycle++)
+    for (int i = 0; i < lengths[cycle]; i++)
+      expected[at++] = 0.01 * (1 + cos(acos(-1) * i / lengths[cycle]));
+  assert_int_equal(at, TEST_COUNT);
+  test_rates(schedule, expected);
+  schedule.warmup_steps = 2;
+  for (int i = 0; i < TEST_COUNT; i++)
+    if (i == 0 || i == 8 || i == 12)
+      expected[i] *= 0.5;
+    else if (i == 1 || i == 9 || i == 13)
+      expected[i] *= 0.75;
+  test_rates(schedule, expected);
+}
+
 static void test_warmup_rises_in_a_line_to_the_full_rate(void **unused) {
   (void)unused;
   const double fifth[] = {0.004, 0.0072, 0.0104, 0.0136, 0.0168, 0.02, 0.02,
@@ -81,6 +103,7 @@ int main(void) {
       cmocka_unit_test(test_step_falls_every_step_size_epochs),
       cmocka_unit_test(test_multi_step_falls_at_each_milestone),
       cmocka_unit_test(test_cosine_reaches_zero_after_the_last_step),
+      cmocka_unit_test(test_cosine_begins_anew_at_restarts),
       cmocka_unit_test(test_warmup_rises_in_a_line_to_the_full_rate),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -15,7 +15,7 @@ static fm_detection face(float x, int32_t label, float score) {
 
 static fm_detections fuse(const fm_detections *lists, size_t count, fm_fuse_options options) {
   fm_detections out;
-  options.overlap = 0.5f;
+  options.threshold = 0.5f;
   assert_int_equal(fm_fuse_detections(&options, lists, count, &out), FM_OK);
   return out;
 }
@@ -106,6 +106,34 @@ static void groups_are_ordered_by_what_becomes_of_them(void **state) {
   fm_detections_release(&out);
 }
 
+// Two boxes of 40 x 40, 8 apart, with scores of 0.6 and 0.2: their mean lies 2 from the first.
+static void scores_can_tell_the_overlap_to_be_expected(void **state) {
+  (void)state;
+  fm_detection a[] = {face(0, 1, 0.6f), face(200, 1, 0.6f)}, b[] = {face(8, 1, 0.2f)};
+  const fm_detections lists[] = {{a, 2}, {b, 1}};
+  fm_detections out = fuse(lists, 2, (fm_fuse_options){.limit = 100, .overlap = true});
+  const double agreement = (0.6 * 38 / 42 + 0.2 * 34 / 46) / 0.8, grid = 40.0 / 41;
+  assert_int_equal(out.count, 2);
+  assert_close(out.items[0].box.x1, 2);
+  assert_close(out.items[0].score, 0.4 * agreement * grid);
+  assert_close(out.items[1].score, 0.3 * grid);
+  fm_detections_release(&out);
+  // What the lowered score no longer reaches is left out.
+  out = fuse(lists, 2, (fm_fuse_options){.limit = 100, .overlap = true, .score = 0.34f});
+  assert_int_equal(out.count, 0);
+  fm_detections_release(&out);
+}
+
+static void boxes_without_an_area_have_no_overlap(void **state) {
+  (void)state;
+  fm_detection a[] = {{{5, 5, 5, 5}, 1, 0.5f}}, b[] = {{{5, 5, 5, 5}, 1, 0.5f}};
+  const fm_detections lists[] = {{a, 1}, {b, 1}};
+  fm_detections out = fuse(lists, 2, (fm_fuse_options){.limit = 100, .overlap = true});
+  for (size_t i = 0; i < out.count; i++)
+    assert_true(out.items[i].score == 0);
+  fm_detections_release(&out);
+}
+
 static void nothing_found_is_nothing(void **state) {
   (void)state;
   const fm_detections lists[] = {{0}, {0}};
@@ -121,6 +149,8 @@ int main(void) {
       cmocka_unit_test(a_list_takes_part_with_its_best_box),
       cmocka_unit_test(only_the_strongest_and_the_sure_are_kept),
       cmocka_unit_test(groups_are_ordered_by_what_becomes_of_them),
+      cmocka_unit_test(scores_can_tell_the_overlap_to_be_expected),
+      cmocka_unit_test(boxes_without_an_area_have_no_overlap),
       cmocka_unit_test(nothing_found_is_nothing),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -96,7 +96,7 @@ static void views_are_fused_as_pictures_of_their_own(void **state) {
     }
     int width;
     fm_detections expected, found = detect(1, false, words[views - 2], views, &width);
-    const fm_fuse_options fuse = {.overlap = 0.5f, .score = SCORE, .limit = 100, .sizes = sizes};
+    const fm_fuse_options fuse = {.threshold = 0.5f, .score = SCORE, .limit = 100, .sizes = sizes};
     assert_int_equal(fm_fuse_detections(&fuse, lists, (size_t)views, &expected), FM_OK);
     size_t pairs = 0;
     for (size_t i = 0; i < found.count; i++)
@@ -131,6 +131,52 @@ static void inclusive_boxes_start_a_pixel_beyond_the_edge(void **state) {
   fm_detections_release(&pixels);
 }
 
+static void whole_pixels_are_those_nearest(void **state) {
+  (void)state;
+  int width;
+  fm_detections found = detect(1, false, "[1]", 1, &width);
+  fm_detections whole = detect_with("model.whole_pixels=true", 1, false, "[1]", 1, &width);
+  assert_true(found.count > 5);
+  assert_int_equal(whole.count, found.count);
+  for (size_t i = 0; i < found.count; i++) {
+    const fm_box a = found.items[i].box, b = whole.items[i].box;
+    assert_true(b.x1 == rintf(b.x1) && b.y1 == rintf(b.y1));
+    assert_true(b.x2 == rintf(b.x2) && b.y2 == rintf(b.y2));
+    assert_true(b.x2 >= b.x1 + 1 && b.y2 >= b.y1 + 1 && b.x1 >= 0 && b.y1 >= 0);
+    assert_true(b.x2 <= WIDTH && b.y2 <= HEIGHT);
+    assert_true(found.items[i].score == whole.items[i].score);
+    if (a.x2 - a.x1 >= 2)
+      assert_true(fabsf(b.x1 - a.x1) <= 0.5f && fabsf(b.x2 - a.x2) <= 0.5f);
+    if (a.y2 - a.y1 >= 2)
+      assert_true(fabsf(b.y1 - a.y1) <= 0.5f && fabsf(b.y2 - a.y2) <= 0.5f);
+  }
+  fm_detections_release(&found);
+  fm_detections_release(&whole);
+}
+
+// Of a single view nothing disagrees, so that the size alone lowers a score.
+static void scores_tell_the_overlap_to_be_expected(void **state) {
+  (void)state;
+  int width;
+  fm_detections found = detect(1, false, "[1]", 1, &width);
+  fm_detections lowered = detect_with("model.score=overlap", 1, false, "[1]", 1, &width);
+  size_t pairs = 0;
+  assert_true(found.count > 5 && lowered.count > 5 && lowered.count <= found.count);
+  for (size_t i = 0; i < lowered.count; i++) {
+    const fm_box box = lowered.items[i].box;
+    const float side = sqrtf((box.x2 - box.x1) * (box.y2 - box.y1));
+    assert_true(i == 0 || lowered.items[i].score <= lowered.items[i - 1].score);
+    assert_true(lowered.items[i].score >= 0.05f);
+    fm_detection raised = lowered.items[i];
+    raised.score *= (side + 1) / side;
+    for (size_t k = 0; k < found.count; k++)
+      pairs += agree(&raised, &found.items[k]);
+  }
+  assert_int_equal(pairs, lowered.count);
+  fm_detections_release(&found);
+  fm_detections_release(&lowered);
+}
+
 static void views_that_make_no_picture_are_refused(void **state) {
   (void)state;
   const char *weights = getenv("FACEMASK_TEST_WEIGHTS");
@@ -149,6 +195,8 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(views_are_fused_as_pictures_of_their_own),
       cmocka_unit_test(inclusive_boxes_start_a_pixel_beyond_the_edge),
+      cmocka_unit_test(whole_pixels_are_those_nearest),
+      cmocka_unit_test(scores_tell_the_overlap_to_be_expected),
       cmocka_unit_test(views_that_make_no_picture_are_refused),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -15,7 +15,8 @@
 #include "train/average.h"
 #include "train/checkpoint.h"
 
-static const fm_checkpoint_slots ALL_SLOTS = {.moments = {true, true}, .average = true};
+static const fm_checkpoint_slots ALL_SLOTS = {
+    .moments = {true, true}, .average = true, .mean = true};
 
 static const fm_param_spec SPECS[] = {
     {"body.conv.weight", 4, {8, 3, 3, 3}, FM_PARAM_TRAINED, FM_INIT_NORMAL, 0.5f, false},
@@ -40,7 +41,7 @@ static fm_params *make_params(int count, uint64_t seed) {
 static void fill_moments(fm_params *params, uint64_t seed) {
   float values[ELEMENTS_MAX];
   for (int id = 0; id < fm_params_count(params); id++) {
-    for (int slot = 0; slot < 3; slot++) {
+    for (int slot = 0; slot < FM_MOMENT_SLOTS; slot++) {
       bool trained = fm_params_spec(params, id)->kind == FM_PARAM_TRAINED;
       bool kept = slot < 2 ? trained : fm_params_spec(params, id)->kind != FM_PARAM_FROZEN;
       if (!kept)
@@ -105,7 +106,7 @@ static void everything_comes_back_to_the_bit(void **unused) {
   fm_train_state read;
   if (fm_checkpoint_read(path, other, ALL_SLOTS, &read) < 0)
     fail_msg("%s", fm_error_message());
-  for (int slot = -1; slot < 3; slot++)
+  for (int slot = -1; slot < FM_MOMENT_SLOTS; slot++)
     assert_same(params, other, slot);
   assert_memory_equal(&state, &read, sizeof state);
   assert_int_equal(fm_checkpoint_read_state(path, &read), FM_OK);
@@ -196,18 +197,45 @@ static void a_cut_file_is_refused(void **unused) {
   remove_path(path);
 }
 
+// Of the values, of their moving average, of the values again; what is frozen has none.
+static void the_mean_is_that_of_all_that_were_included(void **unused) {
+  (void)unused;
+  fm_params *params = make_params(SPEC_COUNT, 1);
+  fill_moments(params, 3);
+  float first[8], average[8], third[8], mean[8];
+  fm_params_get(params, 1, first);
+  fm_params_get_moment(params, FM_MOMENT_AVERAGE, 1, average);
+  assert_int_equal(fm_average_include(params, FM_MOMENT_NONE, 0), FM_OK);
+  fm_params_get_moment(params, FM_MOMENT_MEAN, 1, mean);
+  for (int i = 0; i < 8; i++)
+    assert_true(fabsf(mean[i] - first[i]) < 1e-6f);
+  assert_int_equal(fm_average_include(params, FM_MOMENT_AVERAGE, 1), FM_OK);
+  for (int i = 0; i < 8; i++)
+    third[i] = (float)i;
+  fm_params_set(params, 1, third);
+  assert_int_equal(fm_average_include(params, FM_MOMENT_NONE, 2), FM_OK);
+  fm_params_get_moment(params, FM_MOMENT_MEAN, 1, mean);
+  for (int i = 0; i < 8; i++)
+    assert_true(fabsf(mean[i] - (first[i] + average[i] + third[i]) / 3) < 1e-6f);
+  float frozen[5 * 7];
+  fm_params_get_moment(params, FM_MOMENT_MEAN, 3, frozen);
+  for (int i = 0; i < 5 * 7; i++)
+    assert_true(frozen[i] == 0);
+  fm_params_free(params);
+}
+
 static void swapping_the_average_twice_changes_nothing(void **unused) {
   (void)unused;
   fm_params *params = make_params(SPEC_COUNT, 1), *same = make_params(SPEC_COUNT, 1);
   fill_moments(params, 3);
   fill_moments(same, 3);
-  assert_int_equal(fm_average_swap(params), FM_OK);
+  assert_int_equal(fm_average_swap(params, FM_MOMENT_AVERAGE), FM_OK);
   float value[8], average[8];
   fm_params_get(params, 1, value);
   fm_params_get_moment(same, 2, 1, average);
   assert_memory_equal(value, average, sizeof value);
-  assert_int_equal(fm_average_swap(params), FM_OK);
-  for (int slot = -1; slot < 3; slot++)
+  assert_int_equal(fm_average_swap(params, FM_MOMENT_AVERAGE), FM_OK);
+  for (int slot = -1; slot < FM_MOMENT_SLOTS; slot++)
     assert_same(params, same, slot);
   fm_params_free(params);
   fm_params_free(same);
@@ -220,6 +248,7 @@ int main(void) {
       cmocka_unit_test(a_value_that_is_not_finite_is_named_and_the_file_stays),
       cmocka_unit_test(a_tensor_that_is_missing_or_of_another_shape_is_named),
       cmocka_unit_test(a_cut_file_is_refused),
+      cmocka_unit_test(the_mean_is_that_of_all_that_were_included),
       cmocka_unit_test(swapping_the_average_twice_changes_nothing),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -136,6 +136,20 @@ static void mistakes_name_the_key(void **state) {
   refuses("augment=", "augment");
   refuses("augment={horizontal_flip: 3}", "augment");
   refuses("train.repeat_threshold=1.5", "train.repeat_threshold");
+  refuses("train.restarts=[5]", "train.schedule cosine");
+}
+
+static void restarts_lie_within_the_run(void **state) {
+  (void)state;
+  const char *const wrong[] = {"[0]", "[3, 3]", "[5, 3]", "[2.5]", "[20]"};
+  for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+    char restarts[64];
+    snprintf(restarts, sizeof restarts, "train.restarts=%s", wrong[i]);
+    const char *const assignments[] = {"train.schedule=cosine", "train.epochs=20", restarts};
+    fm_config config;
+    assert_int_equal(fm_config_load(&config, NULL, assignments, 3, NULL), FM_ERR_ARGUMENT);
+    assert_non_null(strstr(fm_error_message(), "train.restarts"));
+  }
 }
 
 static void what_is_written_reads_back_equal(void **state) {
@@ -237,6 +251,7 @@ int main(void) {
       cmocka_unit_test(the_preset_of_the_architecture_lies_under_the_other_keys),
       cmocka_unit_test(augment_reads_names_maps_and_parameters),
       cmocka_unit_test(mistakes_name_the_key),
+      cmocka_unit_test(restarts_lie_within_the_run),
       cmocka_unit_test(keys_at_their_default_leave_the_fingerprint_as_it_is),
       cmocka_unit_test(training_may_see_pictures_in_sizes_of_its_own),
       cmocka_unit_test(what_is_written_reads_back_equal),
