@@ -120,7 +120,7 @@ const fm_option fm_model_options[] = {
              "corners of detections are whole pixels, as those of annotations drawn by hand"),
     ROW_ENUM("loss.box", loss_box, "smooth_l1|giou", "smooth_l1",
              "loss of the boxes, of proposals and of detections"),
-    ROW_FLOAT("loss.box_weight", box_weight, 0, 1000, "1",
+    ROW_FLOAT("loss.box_weight", box_weight, 1e-6, 1e6, "1",
               "what the loss of the detections' boxes counts beside the others"),
     ROW_ENUM("loss.class", loss_class, "cross_entropy|focal", "cross_entropy",
              "loss of the classes, and of the proposals' objectness"),

@@ -57,12 +57,8 @@ static fm_status roi_loss_boxes(fm_roi_heads *heads, const fm_roi_batch *batch,
     memcpy(rows.deltas + 4 * at, outputs->deltas + places[at], 4 * sizeof(float));
     at++;
   }
-  *loss = 0;
-  if (config->box_weight > 0)
-    *loss = fm_box_loss_run(&rows, (fm_box_loss)config->loss_box,
-                            normaliser / (double)config->box_weight);
-  else
-    memset(rows.ddeltas, 0, 4 * positives * sizeof(float));
+  *loss = fm_box_loss_run(&rows, (fm_box_loss)config->loss_box,
+                          normaliser / (double)config->box_weight);
   memset(outputs->ddeltas, 0, outputs->rows * width * sizeof(float));
   for (size_t i = 0; i < positives; i++)
     memcpy(outputs->ddeltas + places[i], rows.ddeltas + 4 * i, 4 * sizeof(float));
