@@ -405,10 +405,8 @@ static void weights_content_fill(weights_content *content, const fm_params *para
   for (int id = 0; id < fm_params_count(params); id++) {
     const fm_param_spec *spec = fm_params_spec(params, id);
     const size_t elements = fm_params_elements(params, id);
-    if (slot != FM_MOMENT_NONE && spec->kind != FM_PARAM_FROZEN) // frozen ones have no average
-      fm_params_get_moment(params, slot, id, values);
-    else
-      fm_params_get(params, id, values);
+    // Frozen ones have no average.
+    fm_params_get_moment(params, spec->kind == FM_PARAM_FROZEN ? FM_MOMENT_NONE : slot, id, values);
     fm_st_tensor *tensor = &content->tensors[id];
     *tensor = (fm_st_tensor){.name = spec->name,
                              .dtype = FM_ST_F32,

@@ -279,7 +279,9 @@ void fm_params_get_gradient(const fm_params *params, int id, float *out) {
 
 void fm_params_get_moment(const fm_params *params, int slot, int id, float *out) {
   const param_entry *entry = &params->entries[id];
-  if (params->moment[slot])
+  if (slot == FM_MOMENT_NONE)
+    fm_params_get(params, id, out);
+  else if (params->moment[slot])
     memcpy(out, params->moment[slot] + entry->offset, entry->count * sizeof *out);
   else
     memset(out, 0, entry->count * sizeof *out);

@@ -77,7 +77,7 @@ typedef struct fm_param_memory {
 FM_MUST_USE fm_status fm_params_keep(fm_params *params, const fm_param_memory *memory);
 void fm_params_lend(fm_params *params, int id, const float *values);
 void fm_params_get_gradient(const fm_params *params, int id, float *out);
-// slot: 0 to FM_MOMENT_SLOTS - 1; zero where never set.
+// slot: 0 to FM_MOMENT_SLOTS - 1, zero where never set; what is got may be FM_MOMENT_NONE, too.
 void fm_params_get_moment(const fm_params *params, int slot, int id, float *out);
 FM_MUST_USE fm_status fm_params_set_moment(fm_params *params, int slot, int id,
                                            const float *values);

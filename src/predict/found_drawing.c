@@ -1,7 +1,6 @@
 // Drawing and writing one picture at a time, on a thread of its own.
 #include "predict/found_drawing.h"
 
-#include <pthread.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,6 +8,7 @@
 #include <strings.h>
 
 #include "base/file.h"
+#include "base/worker.h"
 #include "image/draw.h"
 
 enum { FOUND_LABEL_BYTES = 160, FOUND_JPEG_QUALITY = 92 };
@@ -16,14 +16,11 @@ enum { FOUND_LABEL_BYTES = 160, FOUND_JPEG_QUALITY = 92 };
 struct fm_found_drawing {
   const fm_find_options *options;
   const fm_classes *classes;
-  pthread_t thread;
-  pthread_mutex_t mutex;
-  pthread_cond_t changed;
+  fm_worker worker;
   const fm_found_picture *found; // under way, NULL: none
   fm_image image;                // its
-  bool closing;
-  fm_status status; // of the picture before
-  char *message;    // NULL when nothing is to be said
+  fm_status status;              // of the picture before
+  char *message;                 // NULL when nothing is to be said
 };
 
 // Small pictures are enlarged, so that names can be read. The weakest face is drawn first.
@@ -82,25 +79,25 @@ static fm_status found_drawing_run(const fm_found_drawing *self, fm_image *image
 
 static void *found_drawing_main(void *user) {
   fm_found_drawing *self = user;
-  pthread_mutex_lock(&self->mutex);
+  pthread_mutex_lock(&self->worker.mutex);
   for (;;) {
-    while (!self->closing && !self->found)
-      pthread_cond_wait(&self->changed, &self->mutex);
+    while (!self->worker.closing && !self->found)
+      pthread_cond_wait(&self->worker.changed, &self->worker.mutex);
     if (!self->found)
       break;
     fm_image image = self->image;
     self->image = (fm_image){0};
-    pthread_mutex_unlock(&self->mutex);
+    pthread_mutex_unlock(&self->worker.mutex);
     char *message = NULL;
     const fm_status status = found_drawing_run(self, &image, &message);
     fm_image_release(&image);
-    pthread_mutex_lock(&self->mutex);
+    pthread_mutex_lock(&self->worker.mutex);
     self->status = status;
     self->message = message;
     self->found = NULL;
-    pthread_cond_broadcast(&self->changed);
+    pthread_cond_broadcast(&self->worker.changed);
   }
-  pthread_mutex_unlock(&self->mutex);
+  pthread_mutex_unlock(&self->worker.mutex);
   return NULL;
 }
 
@@ -111,23 +108,17 @@ fm_status fm_found_drawing_open(fm_found_drawing **out, const fm_find_options *o
   FM_CHECK_ALLOC(self);
   self->options = options;
   self->classes = classes;
-  pthread_mutex_init(&self->mutex, NULL);
-  pthread_cond_init(&self->changed, NULL);
-  const int error = pthread_create(&self->thread, NULL, found_drawing_main, self);
-  if (error) {
-    pthread_mutex_destroy(&self->mutex);
-    pthread_cond_destroy(&self->changed);
+  const fm_status status = fm_worker_start(&self->worker, found_drawing_main, self);
+  if (status < 0) {
     free(self);
-    return fm_fail(FM_ERR_MEMORY, "a thread cannot be made: %s", strerror(error));
+    return status;
   }
   *out = self;
   return FM_OK;
 }
 
-// With the mutex: waits for the picture under way and passes on how it ended.
-static fm_status found_drawing_wait(fm_found_drawing *self) {
-  while (self->found)
-    pthread_cond_wait(&self->changed, &self->mutex);
+// Passes on how the picture before ended; none is under way.
+static fm_status found_drawing_result(fm_found_drawing *self) {
   const fm_status before = self->status;
   char *message = self->message;
   self->status = FM_OK;
@@ -143,29 +134,25 @@ static fm_status found_drawing_wait(fm_found_drawing *self) {
 
 fm_status fm_found_drawing_put(fm_found_drawing *drawing, const fm_found_picture *found,
                                fm_image *image) {
-  pthread_mutex_lock(&drawing->mutex);
-  const fm_status status = found_drawing_wait(drawing);
+  pthread_mutex_lock(&drawing->worker.mutex);
+  while (drawing->found)
+    pthread_cond_wait(&drawing->worker.changed, &drawing->worker.mutex);
+  const fm_status status = found_drawing_result(drawing);
   if (status == FM_OK) {
     drawing->found = found;
     drawing->image = *image;
     *image = (fm_image){0};
-    pthread_cond_broadcast(&drawing->changed);
+    pthread_cond_broadcast(&drawing->worker.changed);
   }
-  pthread_mutex_unlock(&drawing->mutex);
+  pthread_mutex_unlock(&drawing->worker.mutex);
   return status;
 }
 
 fm_status fm_found_drawing_close(fm_found_drawing *drawing) {
   if (!drawing)
     return FM_OK;
-  pthread_mutex_lock(&drawing->mutex);
-  const fm_status status = found_drawing_wait(drawing);
-  drawing->closing = true;
-  pthread_cond_broadcast(&drawing->changed);
-  pthread_mutex_unlock(&drawing->mutex);
-  pthread_join(drawing->thread, NULL);
-  pthread_mutex_destroy(&drawing->mutex);
-  pthread_cond_destroy(&drawing->changed);
+  fm_worker_stop(&drawing->worker); // which ends the picture under way
+  const fm_status status = found_drawing_result(drawing);
   free(drawing);
   return status;
 }

@@ -43,7 +43,7 @@ typedef struct fuse_work {
   size_t count;
   size_t lists;
   const fm_box **parts; // (lists) the box that takes part in this group, NULL: none
-  double *weights;      // (lists) of this group, 1 together
+  double *weights;      // (lists) of this group, 1 together; times the score where a part is
 } fuse_work;
 
 // What a list counts for a face of this size: a normal curve over the logarithm of the size it

@@ -1,25 +1,22 @@
 // A ring of a few pictures between the thread that reads and the one that detects.
 #include "predict/picture_queue.h"
 
-#include <pthread.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/progress.h"
 #include "base/utf8.h"
+#include "base/worker.h"
 
 enum { PICTURE_QUEUE_LENGTH = 4 };
 
 struct fm_picture_queue {
   const fm_predictor *predictor;
   const fm_picture_list *list;
-  pthread_t thread;
-  pthread_mutex_t mutex;
-  pthread_cond_t changed;
+  fm_worker worker;
   fm_queued_picture ring[PICTURE_QUEUE_LENGTH];
   size_t read, taken; // pictures put into and taken out of the ring so far
-  bool closing;
 };
 
 void fm_queued_picture_release(const fm_predictor *predictor, fm_queued_picture *picture) {
@@ -52,11 +49,11 @@ static fm_status picture_queue_load(const fm_picture_queue *queue, fm_queued_pic
 static void *picture_queue_main(void *user) {
   fm_picture_queue *queue = user;
   for (size_t i = 0; i < queue->list->count; ++i) {
-    pthread_mutex_lock(&queue->mutex);
-    while (!queue->closing && i - queue->taken == PICTURE_QUEUE_LENGTH)
-      pthread_cond_wait(&queue->changed, &queue->mutex);
-    const bool closing = queue->closing;
-    pthread_mutex_unlock(&queue->mutex);
+    pthread_mutex_lock(&queue->worker.mutex);
+    while (!queue->worker.closing && i - queue->taken == PICTURE_QUEUE_LENGTH)
+      pthread_cond_wait(&queue->worker.changed, &queue->worker.mutex);
+    const bool closing = queue->worker.closing;
+    pthread_mutex_unlock(&queue->worker.mutex);
     if (closing)
       break;
     fm_queued_picture picture = {.source = &queue->list->items[i]};
@@ -64,11 +61,11 @@ static void *picture_queue_main(void *user) {
       fm_image_release(&picture.image);
       picture.failure = strdup(fm_error_message());
     }
-    pthread_mutex_lock(&queue->mutex);
+    pthread_mutex_lock(&queue->worker.mutex);
     queue->ring[i % PICTURE_QUEUE_LENGTH] = picture;
     queue->read = i + 1;
-    pthread_cond_broadcast(&queue->changed);
-    pthread_mutex_unlock(&queue->mutex);
+    pthread_cond_broadcast(&queue->worker.changed);
+    pthread_mutex_unlock(&queue->worker.mutex);
   }
   return NULL;
 }
@@ -80,14 +77,10 @@ fm_status fm_picture_queue_open(fm_picture_queue **out, const fm_predictor *pred
   FM_CHECK_ALLOC(queue);
   queue->predictor = predictor;
   queue->list = list;
-  pthread_mutex_init(&queue->mutex, NULL);
-  pthread_cond_init(&queue->changed, NULL);
-  const int error = pthread_create(&queue->thread, NULL, picture_queue_main, queue);
-  if (error) {
-    pthread_mutex_destroy(&queue->mutex);
-    pthread_cond_destroy(&queue->changed);
+  const fm_status status = fm_worker_start(&queue->worker, picture_queue_main, queue);
+  if (status < 0) {
     free(queue);
-    return fm_fail(FM_ERR_MEMORY, "a thread cannot be made: %s", strerror(error));
+    return status;
   }
   *out = queue;
   return FM_OK;
@@ -96,26 +89,20 @@ fm_status fm_picture_queue_open(fm_picture_queue **out, const fm_predictor *pred
 void fm_picture_queue_close(fm_picture_queue *queue) {
   if (!queue)
     return;
-  pthread_mutex_lock(&queue->mutex);
-  queue->closing = true;
-  pthread_cond_broadcast(&queue->changed);
-  pthread_mutex_unlock(&queue->mutex);
-  pthread_join(queue->thread, NULL);
+  fm_worker_stop(&queue->worker);
   for (; queue->taken < queue->read; ++queue->taken)
     fm_queued_picture_release(queue->predictor, &queue->ring[queue->taken % PICTURE_QUEUE_LENGTH]);
-  pthread_mutex_destroy(&queue->mutex);
-  pthread_cond_destroy(&queue->changed);
   free(queue);
 }
 
 fm_status fm_picture_queue_next(fm_picture_queue *queue, fm_queued_picture *out) {
   if (queue->taken == queue->list->count)
     return FM_END;
-  pthread_mutex_lock(&queue->mutex);
+  pthread_mutex_lock(&queue->worker.mutex);
   while (queue->read == queue->taken)
-    pthread_cond_wait(&queue->changed, &queue->mutex);
+    pthread_cond_wait(&queue->worker.changed, &queue->worker.mutex);
   *out = queue->ring[queue->taken++ % PICTURE_QUEUE_LENGTH];
-  pthread_cond_broadcast(&queue->changed);
-  pthread_mutex_unlock(&queue->mutex);
+  pthread_cond_broadcast(&queue->worker.changed);
+  pthread_mutex_unlock(&queue->worker.mutex);
   return out->failure || out->inputs ? FM_OK : fm_fail(FM_ERR_MEMORY, "out of memory");
 }

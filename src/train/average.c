@@ -12,13 +12,6 @@ static size_t average_largest(const fm_params *params) {
   return largest;
 }
 
-static void average_get(const fm_params *params, int slot, int id, float *out) {
-  if (slot == FM_MOMENT_NONE)
-    fm_params_get(params, id, out);
-  else
-    fm_params_get_moment(params, slot, id, out);
-}
-
 typedef fm_status (*average_task)(fm_params *params, int id, int slot, int count, float *values,
                                   float *others);
 
@@ -50,7 +43,7 @@ fm_status fm_average_swap(fm_params *params, int slot) {
 
 static fm_status average_include_one(fm_params *params, int id, int slot, int count, float *values,
                                      float *others) {
-  average_get(params, slot, id, values);
+  fm_params_get_moment(params, slot, id, values);
   fm_params_get_moment(params, FM_MOMENT_MEAN, id, others);
   const size_t elements = fm_params_elements(params, id);
   for (size_t i = 0; i < elements; i++)

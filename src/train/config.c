@@ -295,18 +295,22 @@ const char *fm_config_precision_name(fm_dtype precision) {
   return precision == FM_BF16 ? "bf16" : precision == FM_S8 ? "int8" : "fp32";
 }
 
+// The keys that no training reads.
+static bool config_is_of_detection(const char *key) {
+  return strcmp(key, "model.views") == 0 || strcmp(key, "model.score") == 0 ||
+         strcmp(key, "model.whole_pixels") == 0;
+}
+
 // The keys that change how a run is carried out or how long, but no step of it.
 static bool config_is_free(const char *key) {
-  static const char *const keys[] = {"model.views",          "model.score",
-                                     "model.whole_pixels",   "train.epochs",
-                                     "train.validate_every", "train.checkpoint_steps",
-                                     "train.loader_threads", "train.cache_mb",
-                                     "log.every_steps",      "log.tensorboard"};
+  static const char *const keys[] = {
+      "train.epochs",   "train.validate_every", "train.checkpoint_steps", "train.loader_threads",
+      "train.cache_mb", "log.every_steps",      "log.tensorboard"};
   for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
     if (strcmp(key, keys[i]) == 0)
       return true;
   }
-  return false;
+  return config_is_of_detection(key);
 }
 
 static uint64_t config_hash_text(uint64_t hash, const char *text) {
@@ -358,11 +362,6 @@ static fm_status config_compare_epochs(const fm_config *stored, const fm_config 
                    "where the one before it ended; begin another run",
                    before, now);
   return FM_OK;
-}
-
-static bool config_is_of_detection(const char *key) {
-  return strcmp(key, "model.views") == 0 || strcmp(key, "model.score") == 0 ||
-         strcmp(key, "model.whole_pixels") == 0;
 }
 
 static bool config_may_change(const char *key) {
