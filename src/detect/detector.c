@@ -20,8 +20,10 @@ static fm_status detector_make_plans(fm_detector *self) {
   FM_TRY(fm_workspace_new(&self->trunk_memory));
   FM_TRY(fm_workspace_new(&self->head_memory));
   FM_TRY(fm_plan_cache_new(&self->trunk_plans, self->model.trunk, DETECTOR_TRUNK_PLANS));
-  for (int i = 0; i < self->model.stage_count; i++)
+  for (int i = 0; i < self->model.stage_count; i++) {
     FM_TRY(fm_plan_cache_new(&self->head_plans[i], self->model.heads[i], DETECTOR_HEAD_PLANS));
+    FM_TRY(fm_plan_cache_new(&self->map_plans[i], self->model.map_heads[i], DETECTOR_HEAD_PLANS));
+  }
   return FM_OK;
 }
 
@@ -82,8 +84,10 @@ void fm_detector_free(fm_detector *detector) {
   if (!detector)
     return;
   fm_plan_cache_free(detector->trunk_plans);
-  for (int i = 0; i < FM_CASCADE_STAGES_MAX; i++)
+  for (int i = 0; i < FM_CASCADE_STAGES_MAX; i++) {
     fm_plan_cache_free(detector->head_plans[i]);
+    fm_plan_cache_free(detector->map_plans[i]);
+  }
   fm_workspace_free(detector->trunk_memory);
   fm_workspace_free(detector->head_memory);
   if (detector->owns) {
@@ -229,14 +233,18 @@ fm_status fm_detector_run_head(fm_detector *self, fm_plan *trunk, fm_purpose pur
                                .shape = {(int)rows, FM_ROI_COLUMNS, 1, 1},
                                .block = FM_ROI_COLUMNS,
                                .data = rois};
+  // Ranges are of the head that pools, and so is who needs them.
+  const bool on_maps =
+      !self->observes && self->precision != FM_S8 && fm_roi_linear_pays(inputs, levels, (int)rows);
+  fm_plan_cache *const *plans = on_maps ? self->map_plans : self->head_plans;
   const fm_plan_options options = {.purpose = purpose,
                                    .precision = self->observes ? FM_F32 : self->precision,
                                    .inputs = inputs,
                                    .input_count = levels + 1,
                                    .workspace = self->head_memory,
-                                   .ranges = self->head_ranges[outputs->stage],
+                                   .ranges = on_maps ? NULL : self->head_ranges[outputs->stage],
                                    .observes = self->observes};
-  FM_TRY(fm_plan_cache_get(self->head_plans[outputs->stage], &options, head));
+  FM_TRY(fm_plan_cache_get(plans[outputs->stage], &options, head));
   for (int i = 0; i <= levels; i++)
     fm_plan_bind(*head, i, inputs[i].data, purpose == FM_TRAIN && i < levels ? gradients[i] : NULL);
   FM_TRY(fm_plan_forward(*head));

@@ -25,6 +25,7 @@ struct fm_detector {
   // The head reads the trunk's outputs in place, so they cannot share memory.
   fm_workspace *trunk_memory, *head_memory;
   fm_plan_cache *trunk_plans, *head_plans[FM_CASCADE_STAGES_MAX];
+  fm_plan_cache *map_plans[FM_CASCADE_STAGES_MAX];
   fm_anchors anchors;
   fm_rpn rpn;
   fm_proposals proposals;

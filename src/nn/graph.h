@@ -110,4 +110,14 @@ typedef struct fm_roi_align_options {
 fm_value fm_roi_align(fm_graph *graph, const fm_value *levels, fm_value rois,
                       const fm_roi_align_options *options);
 
+// fm_linear over fm_roi_align, in another order: pooling is linear, too, so each bin's weights are
+// multiplied with the levels' pixels, and a RoI's row is a sum of what it has shares in. The same
+// parameters and, but for rounding, the same numbers; fewer products where RoIs outnumber pixels.
+// The linear layer's in_height and in_width are the pooling's.
+fm_value fm_roi_linear(fm_graph *graph, const fm_value *levels, fm_value rois,
+                       const fm_roi_align_options *pooling, const fm_linear_options *options);
+// Whether that is the faster order for so many RoIs on these levels; not in whole numbers, which
+// the op does not know and where the sparse sums take as much as is saved.
+bool fm_roi_linear_pays(const fm_tensor *levels, int level_count, int rois);
+
 #endif

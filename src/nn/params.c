@@ -12,8 +12,9 @@
 #include "nn/params_layout.h"
 
 enum {
-  PARAM_ALIGN = 16,     // floats: every parameter starts on a cache line
-  PARAM_PIECE = 1 << 16 // that a thread takes at a time
+  PARAM_ALIGN = 16,      // floats: every parameter starts on a cache line
+  PARAM_PIECE = 1 << 16, // that a thread takes at a time
+  PARAM_LARGE = 1 << 20, // a gradient that is not zeroed before a layer asks for it
 };
 
 typedef struct param_lender {
@@ -27,6 +28,7 @@ typedef struct param_entry {
   const float *lent; // values in the lender's memory, read only; NULL: in the block
   const param_lender *lender;
   bool written; // the gradient, since it was last zero
+  bool stale;   // it is zero, but its memory is not yet
 } param_entry;
 
 struct fm_params {
@@ -271,7 +273,7 @@ void fm_params_done_reading(const fm_params *params, int id) {
 
 void fm_params_get_gradient(const fm_params *params, int id, float *out) {
   const param_entry *entry = &params->entries[id];
-  if (params->gradient)
+  if (params->gradient && !entry->stale)
     memcpy(out, params->gradient + entry->offset, entry->count * sizeof *out);
   else
     memset(out, 0, entry->count * sizeof *out);
@@ -294,7 +296,7 @@ fm_status fm_params_set_moment(fm_params *params, int slot, int id, const float 
   return FM_OK;
 }
 
-// The gradients of trained parameters in pieces, which threads share out.
+// The gradients of trained parameters, without stale ones, in pieces, which threads share out.
 typedef void param_visit(float *gradient, size_t count, double *out);
 
 static void params_each_piece(const fm_params *params, param_visit *visit, double *partial) {
@@ -304,7 +306,8 @@ static void params_each_piece(const fm_params *params, param_visit *visit, doubl
     size_t piece = 0;
     for (int i = 0; i < params->count; ++i) {
       const param_entry *entry = &params->entries[i];
-      const size_t count = entry->spec.kind == FM_PARAM_TRAINED ? entry->count : 0;
+      const bool visited = entry->spec.kind == FM_PARAM_TRAINED && !entry->stale;
+      const size_t count = visited ? entry->count : 0;
       for (size_t start = 0; start < count; start += PARAM_PIECE, ++piece)
         if (piece % threads == thread)
           visit(params->gradient + entry->offset + start,
@@ -322,9 +325,20 @@ static void params_zero_piece(float *gradient, size_t count, double *unused) {
 void fm_params_zero_gradients(fm_params *params) {
   if (!params->gradient)
     return;
+  for (int i = 0; i < params->count; ++i) {
+    param_entry *entry = &params->entries[i];
+    // Large ones are those of layers that write the first gradient of a step over what is there.
+    entry->stale = entry->stale || (entry->written && entry->count >= PARAM_LARGE);
+    entry->written = false;
+  }
   params_each_piece(params, params_zero_piece, NULL);
+}
+
+// What no layer wrote.
+static void params_settle(fm_params *params) {
   for (int i = 0; i < params->count; ++i)
-    params->entries[i].written = false;
+    if (params->entries[i].stale)
+      fm_params_gradient(params, i);
 }
 
 void fm_params_freeze(fm_params *params, const char *prefix, bool frozen) {
@@ -366,6 +380,7 @@ double fm_params_gradient_norm(const fm_params *params) {
 
 fm_param_blocks fm_params_blocks(fm_params *params) {
   params_own(params);
+  params_settle(params);
   fm_param_blocks blocks = {params->value, params->gradient, {0}, params->total};
   for (int slot = 0; slot < FM_MOMENT_SLOTS; ++slot)
     blocks.moment[slot] = params->moment[slot];
@@ -417,9 +432,19 @@ float *fm_params_own_value(fm_params *params, int id) {
 }
 
 float *fm_params_gradient(fm_params *params, int id) {
+  param_entry *entry = &params->entries[id];
   FM_ASSERT(params->gradient);
-  params->entries[id].written = true;
-  return params->gradient + params->entries[id].offset;
+  if (entry->stale)
+    memset(params->gradient + entry->offset, 0, entry->count * sizeof(float));
+  return fm_params_gradient_to_write(params, id);
+}
+
+float *fm_params_gradient_to_write(fm_params *params, int id) {
+  param_entry *entry = &params->entries[id];
+  FM_ASSERT(params->gradient);
+  entry->written = true;
+  entry->stale = false;
+  return params->gradient + entry->offset;
 }
 
 bool fm_params_gradient_written(const fm_params *params, int id) {

@@ -38,9 +38,10 @@ uint64_t fm_params_version(const fm_params *params);
 const float *fm_params_value(const fm_params *params, int id);
 float *fm_params_own_value(fm_params *params, int id);
 float *fm_params_gradient(fm_params *params, int id);
-// False while the gradient is zero all over: what comes first need not be added to it. Asking for
-// the gradient counts as writing.
+// False while the gradient is zero all over: what comes first need not be added to it, and asks for
+// it by fm_params_gradient_to_write, which may hold anything. Asking counts as writing.
 bool fm_params_gradient_written(const fm_params *params, int id);
+float *fm_params_gradient_to_write(fm_params *params, int id);
 // Says that the values will hardly be read again, a copy being made: lent memory may rest.
 void fm_params_done_reading(const fm_params *params, int id);
 

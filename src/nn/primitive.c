@@ -255,6 +255,10 @@ static fm_status primitive_run_profiled(fm_primitive *primitive) {
   return status;
 }
 
+fm_status fm_primitive_run_within(fm_primitive *primitive) {
+  return primitive_execute(primitive);
+}
+
 fm_status fm_primitive_run(fm_primitive *primitive) {
   return fm_profile_is_on() ? primitive_run_profiled(primitive) : primitive_execute(primitive);
 }

@@ -54,6 +54,8 @@ FM_MUST_USE fm_status fm_primitive_add(fm_primitive *primitive, int arg,
                                        const dnnl_memory_desc_t *desc);
 void fm_primitive_set(fm_primitive *primitive, int arg, void *data);
 FM_MUST_USE fm_status fm_primitive_run(fm_primitive *primitive);
+// As part of a product of ours, which is what a profile then knows.
+FM_MUST_USE fm_status fm_primitive_run_within(fm_primitive *primitive);
 void fm_primitive_release(fm_primitive *primitive);
 
 // A reorder between two layouts of the same tensor.

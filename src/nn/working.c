@@ -46,7 +46,8 @@ static bool working_is_int8(const fm_working_spec *spec) {
 
 static bool working_same(const fm_working_spec *a, const fm_working_spec *b) {
   return a->weight == b->weight && a->bias == b->bias && a->channels == b->channels &&
-         a->turned == b->turned && a->fold.gamma == b->fold.gamma && a->fold.beta == b->fold.beta &&
+         a->turned == b->turned && a->group == b->group && a->fold.gamma == b->fold.gamma &&
+         a->fold.beta == b->fold.beta &&
          a->fold.eps == b->fold.eps && // the same bits, as both come from the same option
          dnnl_memory_desc_equal(&a->wanted, &b->wanted);
 }
@@ -64,6 +65,19 @@ void fm_working_free_all(fm_working *working) {
     working_free(working);
     working = next;
   }
+}
+
+size_t fm_working_group_bytes(const fm_working *working) {
+  return (dnnl_memory_desc_get_size(&working->spec.wanted) + 63) / 64 * 64;
+}
+
+// Groups are changed one by one; what is wanted as it was turned is not changed any more.
+static fm_status working_prepare_groups(fm_working *working) {
+  const fm_working_spec *spec = &working->spec;
+  working->turned_rows = spec->group;
+  return dnnl_memory_desc_equal(&spec->master, &spec->wanted)
+             ? FM_OK
+             : fm_primitive_reorder(&working->reorder, &spec->master, &spec->wanted);
 }
 
 // What a turned weight's rows are in the primitive's eyes: (inputs, channels), or channels first.
@@ -113,9 +127,11 @@ static fm_status working_prepare(fm_working *working) {
     working->scales = calloc((size_t)spec->channels, sizeof *working->scales);
     FM_CHECK_ALLOC(working->scales);
   }
-  const size_t bytes = dnnl_memory_desc_get_size(&spec->wanted);
-  working->memory = aligned_alloc(64, (bytes + 63) / 64 * 64);
+  const int groups = spec->group ? spec->channels / spec->group : 1;
+  working->memory = aligned_alloc(64, fm_working_group_bytes(working) * (size_t)groups);
   FM_CHECK_ALLOC(working->memory);
+  if (spec->group)
+    return working_prepare_groups(working);
   if (spec->turned)
     return working_prepare_turned(working);
   return dnnl_memory_desc_equal(&spec->master, &spec->wanted)
@@ -260,38 +276,68 @@ static void working_scale(fm_working *working, const float *source, float *out) 
   }
 }
 
-// A row from (c, h, w) to (h, w, c), by its factor.
-static void working_turn_row(fm_working *working, size_t row, float *out, const float *from,
-                             size_t count) {
-  const size_t channels = (size_t)working->spec.turned, area = count / channels;
-  const float factor = working_factor(working, (int)row, from, count, 1);
+// Some channels at a time, so that what is read stays in the first cache.
+FM_KERNEL static void working_turn_tile(float *restrict out, const float *restrict from,
+                                        size_t area, size_t step, float factor) {
   for (size_t pixel = 0; pixel < area; ++pixel)
-    for (size_t c = 0; c < channels; ++c)
-      out[pixel * channels + c] = from[c * area + pixel] * factor;
+    for (size_t c = 0; c < WORKING_LANES; ++c)
+      out[pixel * step + c] = from[c * area + pixel] * factor;
+}
+
+// A row from (c, h, w) to (h, w, c), pixels being `step` apart, by its factor.
+static void working_turn_row(fm_working *working, size_t row, float *out, size_t step,
+                             const float *from) {
+  const fm_working_spec *spec = &working->spec;
+  const size_t channels = (size_t)spec->turned;
+  const size_t count = fm_params_elements(working->params, spec->weight) / (size_t)spec->channels;
+  const size_t area = count / channels;
+  const float factor = working_factor(working, (int)row, from, count, 1);
+  size_t c = 0;
+  for (; c + WORKING_LANES <= channels; c += WORKING_LANES)
+    working_turn_tile(out + c, from + c * area, area, step, factor);
+  for (; c < channels; ++c)
+    for (size_t pixel = 0; pixel < area; ++pixel)
+      out[pixel * step + c] = from[c * area + pixel] * factor;
+}
+
+// Rows from `first` on, to the primitive's layout.
+static fm_status working_put_rows(fm_working *working, size_t first, float *turned) {
+  const fm_working_spec *spec = &working->spec;
+  size_t offset = first / (size_t)working->turned_rows * fm_working_group_bytes(working);
+  if (!spec->group) {
+    dnnl_memory_desc_t part;
+    FM_TRY(fm_dnnl_check(working_rows_desc(&part, working, (dnnl_dim_t)first),
+                         "dnnl_memory_desc_init_submemory"));
+    offset = (size_t)part.offset0 * dnnl_data_type_size(spec->wanted.data_type);
+  }
+  fm_primitive_set(&working->reorder, DNNL_ARG_FROM, turned);
+  fm_primitive_set(&working->reorder, DNNL_ARG_TO, (uint8_t *)working->memory + offset);
+  return fm_primitive_run(&working->reorder);
 }
 
 static fm_status working_turn(fm_working *working, const float *source) {
   const fm_working_spec *spec = &working->spec;
-  const size_t row = (size_t)spec->master.dims[!working_has_columns(spec)];
-  const size_t rows = (size_t)working->turned_rows;
-  float *turned = aligned_alloc(64, (rows * row * sizeof *turned + 63) / 64 * 64);
-  FM_CHECK_ALLOC(turned);
+  const size_t row = fm_params_elements(working->params, spec->weight) / (size_t)spec->channels;
+  const size_t rows = (size_t)working->turned_rows, channels = (size_t)spec->turned;
+  const size_t step = spec->group ? rows * channels : channels;
+  const size_t apart = spec->group ? channels : row; // from row to row
+  const bool reorders = working->reorder.handle != NULL;
+  float *buffer = NULL;
+  if (reorders) {
+    buffer = aligned_alloc(64, (rows * row * sizeof *buffer + 63) / 64 * 64);
+    FM_CHECK_ALLOC(buffer);
+  }
   fm_status status = FM_OK;
   for (size_t first = 0; first < (size_t)spec->channels && status == FM_OK; first += rows) {
+    uint8_t *group = (uint8_t *)working->memory + first / rows * fm_working_group_bytes(working);
+    float *turned = reorders ? buffer : (float *)(void *)group;
 #pragma omp parallel for schedule(static)
     for (size_t r = 0; r < rows; ++r)
-      working_turn_row(working, first + r, turned + r * row, source + (first + r) * row, row);
-    dnnl_memory_desc_t part;
-    status = fm_dnnl_check(working_rows_desc(&part, working, (dnnl_dim_t)first),
-                           "dnnl_memory_desc_init_submemory");
-    if (status < 0)
-      break;
-    const size_t offset = (size_t)part.offset0 * dnnl_data_type_size(spec->wanted.data_type);
-    fm_primitive_set(&working->reorder, DNNL_ARG_FROM, turned);
-    fm_primitive_set(&working->reorder, DNNL_ARG_TO, (uint8_t *)working->memory + offset);
-    status = fm_primitive_run(&working->reorder);
+      working_turn_row(working, first + r, turned + r * apart, step, source + (first + r) * row);
+    if (reorders)
+      status = working_put_rows(working, first, turned);
   }
-  free(turned);
+  free(buffer);
   return status;
 }
 

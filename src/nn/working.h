@@ -22,16 +22,18 @@ typedef struct fm_working_spec {
   fm_fold fold;
   int channels;              // output channels: the first dimension of the weight
   int turned;                // a row (c, h, w) of the weight becomes (h, w, c): c, 0 for as it is
-  dnnl_memory_desc_t master; // plain fp32 of the weight
-  dnnl_memory_desc_t wanted; // what the primitive wants
+  int group;                 // so many turned rows lie together: (group, h, w, row, c); 0: not so
+  dnnl_memory_desc_t master; // plain fp32 of the weight, or of a group
+  dnnl_memory_desc_t wanted; // what the primitive wants, of a group where there are some
 } fm_working_spec;
 
 typedef struct fm_working fm_working;
 // Finds or makes the copy; lent, it lives as long as the parameters.
 FM_MUST_USE fm_status fm_working_get(fm_working **out, fm_params *params,
                                      const fm_working_spec *spec);
-// Up-to-date memory of the copy.
+// Up-to-date memory of the copy; groups are so many bytes apart.
 FM_MUST_USE fm_status fm_working_data(fm_working *working, void **data);
+size_t fm_working_group_bytes(const fm_working *working);
 // Of a copy in whole numbers: scales[c], so that a weight is its number times that. Up to date like
 // the copy; lent.
 FM_MUST_USE fm_status fm_working_scales(fm_working *working, const float **scales);

@@ -1,9 +1,11 @@
 // The parameters' memory: values that a file lends, and what happens to them when they are written.
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include <cmocka.h>
 
@@ -124,12 +126,44 @@ static void blocks_grow_and_keep_their_values(void **state) {
   fm_params_free(params);
 }
 
+static void a_large_gradient_counts_as_zero_whatever_lies_there(void **state) {
+  (void)state;
+  fm_params *params;
+  assert_int_equal(fm_params_new(&params), FM_OK);
+  const size_t count = (size_t)3 << 20;
+  int id;
+  fm_param_spec spec = {.name = "large", .rank = 1, .dims = {(int)count}};
+  assert_int_equal(fm_params_add(params, &spec, &id), FM_OK);
+  assert_int_equal(fm_params_need_gradients(params), FM_OK);
+  float *got = malloc(count * sizeof *got);
+  assert_non_null(got);
+  for (int way = 0; way < 3; ++way) {
+    float *gradient = fm_params_gradient_to_write(params, id);
+    gradient[0] = gradient[count - 1] = 3;
+    assert_float_equal(fm_params_gradient_norm(params), sqrt(18), 1e-12);
+    fm_params_zero_gradients(params);
+    assert_false(fm_params_gradient_written(params, id));
+    if (way == 0) {
+      fm_params_get_gradient(params, id, got);
+      assert_float_equal(got[count - 1], 0, 0);
+      assert_float_equal(fm_params_gradient_norm(params), 0, 0);
+    } else if (way == 1) {
+      assert_float_equal(fm_params_gradient(params, id)[count - 1], 0, 0);
+    } else {
+      assert_float_equal(fm_params_blocks(params).gradient[count - 1], 0, 0);
+    }
+  }
+  free(got);
+  fm_params_free(params);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(lent_values_are_read_in_place),
       cmocka_unit_test(training_copies_what_is_lent),
       cmocka_unit_test(setting_a_value_leaves_the_lender_alone),
       cmocka_unit_test(blocks_grow_and_keep_their_values),
+      cmocka_unit_test(a_large_gradient_counts_as_zero_whatever_lies_there),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -72,7 +72,9 @@ static fm_status model_build_trunk(fm_model *model, const fm_backbone *backbone,
   const fm_backbone_maps all = backbone->build(graph, picture, config);
   const fm_backbone_maps maps = model_select_maps(&all, &config->backbone_levels);
   const fm_backbone_maps levels = fm_fpn(graph, &maps, config);
-  model->roi_level_count = maps.count;
+  // torchvision's LevelMapper counts levels by their strides' logarithms.
+  for (int i = 0; i < maps.count; i++)
+    model->roi_level_count += i == 0 || maps.strides[i] > maps.strides[i - 1];
   model->rpn_level_count = levels.count;
   char name[32];
   for (int i = 0; i < model->roi_level_count; i++) {
@@ -90,9 +92,8 @@ static fm_status model_build_trunk(fm_model *model, const fm_backbone *backbone,
   return fm_graph_status(graph);
 }
 
-static fm_status model_build_head(fm_model *model, int stage, int class_count,
+static fm_status model_build_head(const fm_model *model, fm_graph *graph, const fm_box_stage *stage,
                                   const fm_model_config *config) {
-  fm_graph *graph = model->heads[stage];
   fm_value levels[FM_MODEL_LEVELS_MAX] = {{0}};
   for (int i = 0; i < model->roi_level_count; i++) {
     char name[32];
@@ -100,7 +101,7 @@ static fm_status model_build_head(fm_model *model, int stage, int class_count,
     levels[i] = fm_graph_input(graph, name, config->fpn_channels, true);
   }
   fm_value rois = fm_graph_input(graph, "rois", FM_ROI_COLUMNS, false);
-  fm_box_outputs boxes = fm_box_head(graph, levels, rois, stage, class_count + 1, config);
+  fm_box_outputs boxes = fm_box_head(graph, levels, rois, stage, config);
   fm_graph_output_plain(graph, "class_logits", boxes.logits);
   fm_graph_output_plain(graph, "box_deltas", boxes.deltas);
   return fm_graph_status(graph);
@@ -119,9 +120,13 @@ fm_status fm_model_build(fm_model *out, fm_params *params, const fm_model_config
       config->rpn_anchor_sizes.rows[0].count * config->rpn_anchor_aspect_ratios.rows[0].count;
   FM_TRY_OUT(fm_graph_new(&out->trunk, params));
   FM_TRY_OUT(model_build_trunk(out, backbone, config));
-  for (; out->stage_count < config->cascade_stages; out->stage_count++) {
-    FM_TRY_OUT(fm_graph_new(&out->heads[out->stage_count], params));
-    FM_TRY_OUT(model_build_head(out, out->stage_count, class_count, config));
+  for (int i = 0; i < config->cascade_stages; i++, out->stage_count++) {
+    fm_box_stage stage = {i, out->roi_level_count, class_count + 1, false};
+    FM_TRY_OUT(fm_graph_new(&out->heads[i], params));
+    FM_TRY_OUT(model_build_head(out, out->heads[i], &stage, config));
+    stage.on_maps = true;
+    FM_TRY_OUT(fm_graph_new(&out->map_heads[i], params));
+    FM_TRY_OUT(model_build_head(out, out->map_heads[i], &stage, config));
   }
   backbone->freeze(params, config);
   return FM_OK;
@@ -132,7 +137,9 @@ out:
 
 void fm_model_release(fm_model *model) {
   fm_graph_free(model->trunk);
-  for (int stage = 0; stage < FM_CASCADE_STAGES_MAX; stage++)
+  for (int stage = 0; stage < FM_CASCADE_STAGES_MAX; stage++) {
     fm_graph_free(model->heads[stage]);
+    fm_graph_free(model->map_heads[stage]);
+  }
   *model = (fm_model){0};
 }

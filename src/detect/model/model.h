@@ -27,8 +27,10 @@ enum {
 // (r,classes+1,1,1), 1 the box deltas (r,4*(classes+1),1,1), both plain.
 typedef struct fm_model {
   fm_graph *trunk, *heads[FM_CASCADE_STAGES_MAX];
-  int stage_count; // of heads: config->cascade_stages
-  int roi_level_count, rpn_level_count;
+  fm_graph *map_heads[FM_CASCADE_STAGES_MAX]; // the same by fm_roi_linear, for maps of few pixels
+  int stage_count;                            // of heads: config->cascade_stages
+  int roi_level_count; // that RoIs of some size are pooled from: not several of one stride
+  int rpn_level_count;
   int anchors_per_place;            // the same on every level
   int strides[FM_MODEL_LEVELS_MAX]; // of the RPN levels, in input pixels
 } fm_model;

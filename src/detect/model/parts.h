@@ -75,10 +75,15 @@ fm_rpn_outputs fm_rpn_head(fm_graph *graph, fm_value level, int anchors_per_plac
 typedef struct fm_box_outputs {
   fm_value logits, deltas;
 } fm_box_outputs;
-// torchvision's MultiScaleRoIAlign, TwoMLPHead and FastRCNNPredictor over config->backbone_levels;
-// class_count with the background. Parameters of the cascade's stages behind the first have names
-// of their own: roi_heads.box_head_2, roi_heads.box_predictor_2 and so on.
-fm_box_outputs fm_box_head(fm_graph *graph, const fm_value *levels, fm_value rois, int stage,
-                           int class_count, const fm_model_config *config);
+typedef struct fm_box_stage {
+  int number, level_count;
+  int class_count; // with the background
+  bool on_maps;    // pooling and first layer by fm_roi_linear
+} fm_box_stage;
+// torchvision's MultiScaleRoIAlign, TwoMLPHead and FastRCNNPredictor. Parameters of the cascade's
+// stages behind the first have names of their own: roi_heads.box_head_2, roi_heads.box_predictor_2
+// and so on.
+fm_box_outputs fm_box_head(fm_graph *graph, const fm_value *levels, fm_value rois,
+                           const fm_box_stage *stage, const fm_model_config *config);
 
 #endif

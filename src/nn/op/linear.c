@@ -10,6 +10,7 @@
 #include "nn/library.h"
 #include "nn/op.h"
 #include "nn/op/int8.h"
+#include "nn/op/linear.h"
 #include "nn/params_layout.h"
 #include "nn/primitive.h"
 #include "nn/working.h"
@@ -18,8 +19,6 @@ typedef struct linear_options {
   int out_features, height, width;
   fm_activation act;
 } linear_options;
-
-enum { LINEAR_WEIGHT, LINEAR_BIAS, LINEAR_PARAMS };
 
 typedef struct linear_state {
   fm_primitive forward, backward_data, backward_weights, weight_gradient_reorder;
@@ -369,7 +368,10 @@ static fm_status linear_backward_weights(fm_op_context *context, void *dy) {
   // The first of a step's gradients is written where it belongs, the others are added.
   const bool first = trains && !state->reorders_weight_gradient &&
                      !fm_params_gradient_written(context->params, params[LINEAR_WEIGHT]);
-  float *gradient = trains ? fm_params_gradient(context->params, params[LINEAR_WEIGHT]) : NULL;
+  float *gradient = NULL;
+  if (trains)
+    gradient = first ? fm_params_gradient_to_write(context->params, params[LINEAR_WEIGHT])
+                     : fm_params_gradient(context->params, params[LINEAR_WEIGHT]);
   float *diff = first ? gradient : (float *)(void *)(scratch + state->scratch_diff);
   float *diff_bias = (float *)(void *)(scratch + state->scratch_bias);
   fm_primitive *primitive = &state->backward_weights;
@@ -436,6 +438,21 @@ static int linear_add_param(fm_graph *graph, const char *name, const char *suffi
   return id;
 }
 
+void fm_linear_add_params(fm_graph *graph, const fm_linear_options *options, int inputs,
+                          int ids[LINEAR_PARAMS]) {
+  fm_param_spec weight = {.rank = 2,
+                          .dims = {options->out_features, inputs},
+                          .init = options->init,
+                          .init_scale = options->init_scale};
+  fm_param_spec bias = {.rank = 1, .dims = {options->out_features}, .init = FM_INIT_ZERO};
+  if (options->init == FM_INIT_UNIFORM && options->init_scale == 0) {
+    weight.init_scale = bias.init_scale = (float)(1.0 / sqrt((double)inputs));
+    bias.init = FM_INIT_UNIFORM;
+  }
+  ids[LINEAR_WEIGHT] = linear_add_param(graph, options->name, ".weight", weight);
+  ids[LINEAR_BIAS] = linear_add_param(graph, options->name, ".bias", bias);
+}
+
 extern const fm_op fm_op_linear;
 
 fm_value fm_linear(fm_graph *graph, fm_value x, const fm_linear_options *options) {
@@ -446,18 +463,8 @@ fm_value fm_linear(fm_graph *graph, fm_value x, const fm_linear_options *options
     fm_graph_fail(graph, "linear %s: %d channels to %d", options->name, c, o.out_features);
     return (fm_value){0};
   }
-  const int inputs = c * o.height * o.width;
-  fm_param_spec weight = {.rank = 2,
-                          .dims = {o.out_features, inputs},
-                          .init = options->init,
-                          .init_scale = options->init_scale};
-  fm_param_spec bias = {.rank = 1, .dims = {o.out_features}, .init = FM_INIT_ZERO};
-  if (options->init == FM_INIT_UNIFORM && options->init_scale == 0) {
-    weight.init_scale = bias.init_scale = (float)(1.0 / sqrt((double)inputs));
-    bias.init = FM_INIT_UNIFORM;
-  }
-  const int params[LINEAR_PARAMS] = {linear_add_param(graph, options->name, ".weight", weight),
-                                     linear_add_param(graph, options->name, ".bias", bias)};
+  int params[LINEAR_PARAMS];
+  fm_linear_add_params(graph, options, c * o.height * o.width, params);
   return fm_graph_add_node(graph, &fm_op_linear, &x, 1, &o, sizeof o, params, LINEAR_PARAMS,
                            o.out_features);
 }

@@ -15,29 +15,16 @@
 #include "nn/op.h"
 #include "nn/op/roi_align.h"
 
-// One sample's place on one axis; both weights are 0 outside the picture.
-typedef struct roi_sample {
-  int low, high;
-  float low_weight, high_weight;
-} roi_sample;
-
-typedef struct roi_table {
-  int level, image; // level -1: masked
-  int y_count, x_count;
-} roi_table;
-
 typedef struct roi_state {
   int threads, rois;
   bool interleaves; // bins keep all channels together, unlike the levels
-  size_t shares;    // room for the shares of one axis
   size_t buffer;    // fp32 elements for each thread: the bins of a row
   size_t plane;     // and the largest plane of one channel block (backward)
 } roi_state;
 
-// Scratch of both passes: a table and two lists of shares for each RoI, then each thread's memory.
+// Scratch of both passes: where the RoIs lie, then each thread's memory.
 typedef struct roi_scratch {
-  roi_table *tables;
-  roi_share *shares;
+  roi_places places;
   float *buffers;
 } roi_scratch;
 
@@ -46,18 +33,7 @@ static const roi_options *roi_options_of(const fm_node *node) {
 }
 
 static fm_status roi_infer(const fm_node *node, const fm_shape *x, fm_shape *y) {
-  const roi_options *options = roi_options_of(node);
-  const fm_shape *rois = &x[options->levels];
-  if (rois->c != FM_ROI_COLUMNS || rois->h != 1 || rois->w != 1)
-    return fm_fail(FM_ERR_SHAPE, "roi_align: rois are (%d,%d,%d,%d), not (r,%d,1,1)", rois->n,
-                   rois->c, rois->h, rois->w, FM_ROI_COLUMNS);
-  for (int i = 1; i < options->levels; i++)
-    if (x[i].n != x[0].n || x[i].c != x[0].c)
-      return fm_fail(FM_ERR_SHAPE,
-                     "roi_align: level %d has %d pictures of %d channels, level 0 %d of %d", i,
-                     x[i].n, x[i].c, x[0].n, x[0].c);
-  *y = (fm_shape){rois->n, x[0].c, options->output_size, options->output_size};
-  return FM_OK;
+  return fm_roi_infer(roi_options_of(node), x, y);
 }
 
 // Detection in bf16, where channels fill the levels' blocks.
@@ -93,124 +69,33 @@ static fm_status roi_prepare(fm_op_context *context) {
     state->buffer = row > state->buffer ? row : state->buffer;
     state->plane = plane > state->plane ? plane : state->plane;
   }
-  state->shares = 2 * (size_t)options->output_size * (size_t)options->sampling_ratio;
-  size_t tables = (size_t)state->rois * (sizeof(roi_table) + 2 * state->shares * sizeof(roi_share));
+  size_t places = fm_roi_places_bytes(state->rois, options);
   size_t threads = (size_t)state->threads * sizeof(float);
-  context->forward_scratch_bytes = tables + threads * state->buffer;
-  context->backward_scratch_bytes = tables + threads * (state->buffer + state->plane);
+  context->forward_scratch_bytes = places + threads * state->buffer;
+  context->backward_scratch_bytes = places + threads * (state->buffer + state->plane);
   context->reads_x_in_backward[options->levels] = true;
   return FM_OK;
 }
 
-// torchvision's pre_calc_for_bilinear_interpolate on one axis. The comparison is turned round so
-// that NaN is outside.
-static roi_sample roi_sample_at(float at, int size) {
-  roi_sample sample = {0};
-  if (!(at >= -1.0f && at <= (float)size))
-    return sample;
-  at = at <= 0 ? 0 : at;
-  sample.low = (int)at;
-  if (sample.low >= size - 1) {
-    sample.low = sample.high = size - 1;
-    at = (float)sample.low;
-  } else {
-    sample.high = sample.low + 1;
-  }
-  sample.high_weight = at - (float)sample.low;
-  sample.low_weight = 1.0f - sample.high_weight;
-  return sample;
-}
-
 static roi_scratch roi_scratch_of(const fm_op_context *context) {
   const roi_state *state = context->state;
-  roi_scratch scratch = {.tables = context->scratch};
-  scratch.shares = (roi_share *)(scratch.tables + state->rois);
-  scratch.buffers = (float *)(scratch.shares + 2 * state->shares * (size_t)state->rois);
-  return scratch;
-}
-
-// The shares of RoI r: its rows', then its columns'.
-static roi_share *roi_shares_of(const fm_op_context *context, int r, bool columns) {
-  const roi_state *state = context->state;
-  return roi_scratch_of(context).shares + (2 * (size_t)r + columns) * state->shares;
-}
-
-// Adds to the shares of a bin, which begin at `first`, and returns the new end.
-static roi_share *roi_share_add(roi_share *first, roi_share *end, roi_share share) {
-  if (!(share.weight > 0))
-    return end;
-  for (roi_share *at = first; at < end; at++)
-    if (at->place == share.place) {
-      at->weight += share.weight;
-      return end;
-    }
-  *end = share;
-  return end + 1;
-}
-
-// Fills in the shares of one axis by rising bins, and says how many they are.
-static int roi_axis_fill(roi_share *shares, float low, float high, int size,
-                         const roi_options *options) {
-  float length = high - low;
-  length = length > 1.0f ? length : 1.0f;
-  float bin = length / (float)options->output_size;
-  int ratio = options->sampling_ratio;
-  roi_share *end = shares;
-  for (int i = 0; i < options->output_size; i++) {
-    roi_share *first = end;
-    for (int k = 0; k < ratio; k++) {
-      const roi_sample s =
-          roi_sample_at(low + (float)i * bin + ((float)k + 0.5f) * bin / (float)ratio, size);
-      end = roi_share_add(first, end, (roi_share){s.low, i, s.low_weight / (float)ratio});
-      end = roi_share_add(first, end, (roi_share){s.high, i, s.high_weight / (float)ratio});
-    }
-  }
-  return (int)(end - shares);
-}
-
-// By places instead of bins; they nearly are.
-static void roi_axis_sort(roi_share *shares, int count) {
-  for (int i = 1; i < count; i++) {
-    const roi_share moved = shares[i];
-    int at = i;
-    for (; at > 0 && shares[at - 1].place > moved.place; at--)
-      shares[at] = shares[at - 1];
-    shares[at] = moved;
-  }
-}
-
-// Where each RoI samples; a row that names no level or picture of ours is an error.
-static fm_status roi_tables_make(const fm_op_context *context, bool backward) {
   const roi_options *options = roi_options_of(context->node);
-  const roi_state *state = context->state;
-  const float *rows = context->x[options->levels].data;
-  for (int r = 0; r < state->rois; r++) {
-    const float *row = rows + (size_t)r * FM_ROI_COLUMNS;
-    if (row[5] < 0)
-      continue;
-    if (!(row[5] < (float)options->levels && row[0] >= 0 && row[0] < (float)context->x[0].shape.n))
-      return fm_fail(FM_ERR_ARGUMENT, "roi_align: row %d names picture %g, level %g", r,
-                     (double)row[0], (double)row[5]);
-  }
-#pragma omp parallel for schedule(static) num_threads(state->threads)
-  for (int r = 0; r < state->rois; r++) {
-    const float *row = rows + (size_t)r * FM_ROI_COLUMNS;
-    roi_table *table = &roi_scratch_of(context).tables[r];
-    table->level = row[5] < 0 ? -1 : (int)row[5];
-    if (table->level < 0)
-      continue;
-    table->image = (int)row[0];
-    const fm_shape *level = &context->x[table->level].shape;
-    float scale = row[6];
-    roi_share *y = roi_shares_of(context, r, false), *x = roi_shares_of(context, r, true);
-    table->y_count = roi_axis_fill(y, row[2] * scale, row[4] * scale, level->h, options);
-    table->x_count = roi_axis_fill(x, row[1] * scale, row[3] * scale, level->w, options);
-    if (!fm_roi_align_int8_knows(options, &context->x[table->level], &context->y))
-      roi_axis_sort(x, table->x_count);
-    if (backward)
-      roi_axis_sort(y, table->y_count);
-  }
-  return FM_OK;
+  uint8_t *memory = context->scratch;
+  return (roi_scratch){
+      fm_roi_places_in(memory, state->rois, options),
+      (float *)(void *)(memory + fm_roi_places_bytes(state->rois, options)),
+  };
+}
+
+// Shares by rising places, where no loop wants them by bins.
+static fm_status roi_places_make(const fm_op_context *context, bool backward) {
+  const roi_options *options = roi_options_of(context->node);
+  const roi_scratch scratch = roi_scratch_of(context);
+  bool columns[FM_ROI_LEVELS_MAX];
+  for (int i = 0; i < options->levels; i++)
+    columns[i] = !fm_roi_align_int8_knows(options, &context->x[i], &context->y);
+  const roi_order order = {backward, columns};
+  return fm_roi_places_fill(&scratch.places, context->x, options, &order);
 }
 
 // The end of the shares of the bin, or of the place, that `begin` has.
@@ -286,10 +171,9 @@ FM_KERNEL static void roi_spread(const roi_work *work, float *plane, const float
 }
 
 static roi_work roi_work_on(const fm_op_context *context, const fm_tensor *level, int r) {
-  const roi_table *table = &roi_scratch_of(context).tables[r];
-  const roi_share *y = roi_shares_of(context, r, false), *x = roi_shares_of(context, r, true);
-  return (roi_work){.y = {y, y + table->y_count},
-                    .x = {x, x + table->x_count},
+  const roi_places places = roi_scratch_of(context).places;
+  return (roi_work){.y = fm_roi_places_axis(&places, r, false),
+                    .x = fm_roi_places_axis(&places, r, true),
                     .output_size = roi_options_of(context->node)->output_size,
                     .width = level->shape.w,
                     .block = (size_t)level->block,
@@ -305,7 +189,7 @@ static void *roi_plane(const fm_tensor *level, int image, int block) {
 
 static void roi_forward_row(const fm_op_context *context, int r, const fm_tensor *row,
                             float *buffer) {
-  const roi_table *table = &roi_scratch_of(context).tables[r];
+  const roi_table *table = &roi_scratch_of(context).places.tables[r];
   if (table->level < 0) {
     memset(row->data, 0, fm_tensor_bytes(row));
     return;
@@ -338,7 +222,7 @@ static void roi_forward_row(const fm_op_context *context, int r, const fm_tensor
 static fm_status roi_forward(fm_op_context *context) {
   const roi_state *state = context->state;
   float *buffers = roi_scratch_of(context).buffers;
-  FM_TRY(roi_tables_make(context, false));
+  FM_TRY(roi_places_make(context, false));
 #pragma omp parallel for schedule(dynamic, 8) num_threads(state->threads)
   for (int r = 0; r < state->rois; r++) {
     fm_tensor row = fm_tensor_image(&context->y, r);
@@ -353,7 +237,7 @@ static fm_status roi_forward(fm_op_context *context) {
 static void roi_backward_plane(const fm_op_context *context, int level_index, int task,
                                float *buffer) {
   const roi_state *state = context->state;
-  const roi_table *tables = roi_scratch_of(context).tables;
+  const roi_table *tables = roi_scratch_of(context).places.tables;
   const fm_tensor *dx = &context->dx[level_index];
   int blocks = fm_tensor_blocks(dx), image = task / blocks, block = task % blocks;
   size_t plane = (size_t)dx->shape.h * (size_t)dx->shape.w * (size_t)dx->block;
@@ -376,7 +260,7 @@ static fm_status roi_backward(fm_op_context *context) {
   const roi_options *options = roi_options_of(context->node);
   const roi_state *state = context->state;
   float *buffers = roi_scratch_of(context).buffers;
-  FM_TRY(roi_tables_make(context, true));
+  FM_TRY(roi_places_make(context, true));
   for (int i = 0; i < options->levels; i++) {
     if (!context->dx[i].data)
       continue;
@@ -393,19 +277,10 @@ extern const fm_op fm_op_roi_align;
 
 fm_value fm_roi_align(fm_graph *graph, const fm_value *levels, fm_value rois,
                       const fm_roi_align_options *options) {
-  roi_options own = {options->level_count, options->output_size, options->sampling_ratio,
-                     options->plain};
-  own.output_size = own.output_size ? own.output_size : 7;
-  own.sampling_ratio = own.sampling_ratio ? own.sampling_ratio : 2;
+  roi_options own;
   fm_value inputs[FM_ROI_LEVELS_MAX + 1] = {0};
-  bool fits = own.output_size > 0 && own.output_size <= ROI_TABLE_MAX && own.sampling_ratio > 0 &&
-              own.sampling_ratio <= ROI_TABLE_MAX / own.output_size;
-  if (own.levels < 1 || own.levels > FM_ROI_LEVELS_MAX || !fits) {
-    fm_graph_fail(graph, "roi_align: %d levels (1 to %d), output %d times sampling %d (1 to %d)",
-                  own.levels, FM_ROI_LEVELS_MAX, own.output_size, own.sampling_ratio,
-                  ROI_TABLE_MAX);
+  if (!fm_roi_options_init(&own, graph, options))
     return (fm_value){0};
-  }
   for (int i = 0; i < own.levels; i++)
     inputs[i] = levels[i];
   inputs[own.levels] = rois;

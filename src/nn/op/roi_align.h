@@ -5,24 +5,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "nn/tensor.h"
-
-enum { ROI_TABLE_MAX = 64 };
-
-typedef struct roi_options {
-  int levels, output_size, sampling_ratio;
-  bool plain;
-} roi_options;
-
-// The share of one row or column of the picture in one row or column of bins.
-typedef struct roi_share {
-  int place, bin;
-  float weight;
-} roi_share;
-
-typedef struct roi_axis {
-  const roi_share *begin, *end;
-} roi_axis;
+#include "nn/op/roi_places.h"
 
 // What kernels work on: one plane of one channel block and one RoI's bins in the same block. Shares
 // by rising places; forward has those of y by rising bins.

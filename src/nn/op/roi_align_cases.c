@@ -1,7 +1,7 @@
 // Test cases of roi_align: torchvision's scalar algorithm, in double, one sample at a time.
 #include <math.h>
 
-#include "nn/op.h"
+#include "nn/op/roi_cases.h"
 
 extern const fm_op_case fm_roi_align_cases[];
 
@@ -39,8 +39,8 @@ static void roi_case_channel(const double *row, const double *plane, fm_shape s,
   }
 }
 
-static void roi_case_expect(const fm_shape *shape, const double *const *x, int levels, int size,
-                            double *y) {
+void fm_roi_case_expect(const fm_shape *shape, const double *const *x, int levels, int size,
+                        double *y) {
   for (int r = 0; r < shape[levels].n; r++) {
     const double *row = x[levels] + (size_t)r * FM_ROI_COLUMNS;
     for (int c = 0; c < shape[0].c; c++) {
@@ -60,13 +60,13 @@ static void roi_case_expect(const fm_shape *shape, const double *const *x, int l
 static void roi_case_expect_two(const fm_shape *shape, const double *const *x,
                                 const double *const *params, double *y) {
   (void)params;
-  roi_case_expect(shape, x, 2, 3, y);
+  fm_roi_case_expect(shape, x, 2, 3, y);
 }
 
 static void roi_case_expect_one(const fm_shape *shape, const double *const *x,
                                 const double *const *params, double *y) {
   (void)params;
-  roi_case_expect(shape, x, 1, 7, y);
+  fm_roi_case_expect(shape, x, 1, 7, y);
 }
 
 static fm_value roi_case_build_two(fm_graph *graph, const fm_value *inputs) {
@@ -110,14 +110,14 @@ static void roi_case_values(fm_shape shape, float *values) {
     values[i] = (float)(i * 7919 % 1009) / 504.5f - 1;
 }
 
-static void roi_case_fill_two(int input, fm_shape shape, float *values) {
+void fm_roi_case_fill_two(int input, fm_shape shape, float *values) {
   if (input == 2)
     roi_case_fill(0, shape, values);
   else
     roi_case_values(shape, values);
 }
 
-static void roi_case_fill_one(int input, fm_shape shape, float *values) {
+void fm_roi_case_fill_one(int input, fm_shape shape, float *values) {
   if (input == 1)
     roi_case_fill(2, shape, values);
   else
@@ -130,28 +130,28 @@ const fm_op_case fm_roi_align_cases[] = {
      .inputs = {{2, 19, 8, 10}, {2, 19, 4, 5}, {9, 7, 1, 1}},
      .build = roi_case_build_two,
      .reference = roi_case_expect_two,
-     .fill = roi_case_fill_two,
+     .fill = fm_roi_case_fill_two,
      .no_gradient = {false, false, true}},
     {.name = "roi_align into plain order gives the same",
      .input_count = 3,
      .inputs = {{2, 19, 8, 10}, {2, 19, 4, 5}, {9, 7, 1, 1}},
      .build = roi_case_build_plain,
      .reference = roi_case_expect_two,
-     .fill = roi_case_fill_two,
+     .fill = fm_roi_case_fill_two,
      .no_gradient = {false, false, true}},
     {.name = "roi_align of one level defaults to 7 x 7 bins of 2 x 2 samples",
      .input_count = 2,
      .inputs = {{2, 16, 8, 10}, {2, 7, 1, 1}},
      .build = roi_case_build_one,
      .reference = roi_case_expect_one,
-     .fill = roi_case_fill_one,
+     .fill = fm_roi_case_fill_one,
      .no_gradient = {false, true}},
     {.name = "roi_align takes channels that fill several vectors and some more",
      .input_count = 2,
      .inputs = {{2, 101, 8, 10}, {2, 7, 1, 1}},
      .build = roi_case_build_one,
      .reference = roi_case_expect_one,
-     .fill = roi_case_fill_one,
+     .fill = fm_roi_case_fill_one,
      .no_gradient = {false, true}},
     {.name = NULL},
 };

@@ -116,7 +116,7 @@ static void scale_multiply(const fm_op_context *context, int task, const fm_tens
   }
 }
 
-// --- interleaved whole numbers, a row of pixels a task: y = q factor + shift, less y's scale
+// --- interleaved whole numbers, some rows of pixels a task: y = q factor + shift, less y's scale
 
 static bool scale_is_int8(const fm_op_context *context) {
   const fm_tensor *x = &context->x[0], *y = &context->y;
@@ -125,54 +125,82 @@ static bool scale_is_int8(const fm_op_context *context) {
 }
 
 // factor, shift: [FM_WORD_BYTES][words of a pixel], in the order of the words' bytes.
-FM_KERNEL static void scale_row_int8(uint8_t *y, const uint8_t *x, const float *restrict factor,
-                                     const float *restrict shift, size_t pixels, size_t words,
-                                     uint32_t turn, uint32_t y_turn) {
-  for (size_t p = 0; p < pixels; p++)
-    for (size_t first = 0; first < words; first += FM_WORDS) {
-      const size_t count = words - first < FM_WORDS ? words - first : FM_WORDS;
-      uint32_t from[FM_WORDS], to[FM_WORDS] = {0};
-      memcpy(from, x + (p * words + first) * FM_WORD_BYTES, count * sizeof *from);
-      for (int byte = 0; byte < FM_WORD_BYTES; byte++) {
-        const float *a = factor + (size_t)byte * words + first;
-        const float *b = shift + (size_t)byte * words + first;
-        float values[FM_WORDS];
-        for (size_t k = 0; k < count; k++)
-          values[k] = fm_word_byte(from[k] ^ turn, byte) * a[k] + b[k];
-        fm_words_put(to, values, count, byte);
-      }
-      for (size_t k = 0; k < count; k++)
-        to[k] ^= y_turn;
-      memcpy(y + (p * words + first) * FM_WORD_BYTES, to, count * sizeof *to);
-    }
+typedef struct scale_words {
+  const float *factor, *shift;
+  size_t words;
+  uint32_t turn, y_turn;
+} scale_words;
+
+// `count` words of a pixel from `first` on, a constant.
+static inline __attribute__((always_inline)) void
+scale_run_words(uint8_t *y, const uint8_t *x, const scale_words *s, size_t first, size_t count) {
+  uint32_t from[FM_WORDS], to[FM_WORDS] = {0};
+  memcpy(from, x + first * FM_WORD_BYTES, count * sizeof *from);
+  for (size_t k = 0; k < count; k++)
+    from[k] ^= s->turn;
+  for (int byte = 0; byte < FM_WORD_BYTES; byte++) {
+    const float *factor = s->factor + (size_t)byte * s->words + first;
+    const float *shift = s->shift + (size_t)byte * s->words + first;
+    float values[FM_WORDS];
+    for (size_t k = 0; k < count; k++)
+      values[k] = fm_word_byte(from[k], byte) * factor[k] + shift[k];
+    fm_words_put(to, values, count, byte);
+  }
+  for (size_t k = 0; k < count; k++)
+    to[k] ^= s->y_turn;
+  memcpy(y + first * FM_WORD_BYTES, to, count * sizeof *to);
 }
 
-static void scale_multiply_int8(const fm_op_context *context, int n, int row) {
+FM_KERNEL static void scale_pixels_int8(uint8_t *y, const uint8_t *x, const scale_words *s,
+                                        size_t pixels) {
+  for (size_t p = 0; p < pixels; p++) {
+    size_t first = 0;
+    for (; first + FM_WORDS <= s->words; first += FM_WORDS)
+      scale_run_words(y, x, s, first, FM_WORDS);
+    // The last ones once more with some before them; pixels of fewer one by one.
+    if (first < s->words && s->words >= FM_WORDS)
+      scale_run_words(y, x, s, s->words - FM_WORDS, FM_WORDS);
+    else
+      for (; first < s->words; first++)
+        scale_run_words(y, x, s, first, 1);
+    y += s->words * FM_WORD_BYTES;
+    x += s->words * FM_WORD_BYTES;
+  }
+}
+
+// Rows from `first` to `end` of picture n.
+static void scale_rows_int8(const fm_op_context *context, int n, int first, int end) {
   const fm_tensor *x = &context->x[0];
   const size_t channels = (size_t)x->shape.c, words = channels / FM_WORD_BYTES;
-  const size_t pixels = (size_t)x->shape.w;
+  const size_t row = (size_t)x->shape.w * channels;
   const fm_word_form from = fm_word_form_of(x), to = fm_word_form_of(&context->y);
   fm_tensor layout = context->x[1];
   layout.block = x->block;
   const float *gate = fm_chunk_read(&context->x[1], &layout, (size_t)n * channels, channels,
                                     scale_buffer(context, 3));
   float *factor = scale_buffer(context, 0), *shift = scale_buffer(context, 1);
-  for (size_t c = 0; c < channels; c++) {
-    const size_t place = c % FM_WORD_BYTES * words + c / FM_WORD_BYTES;
-    factor[place] = gate[c] * from.scale / to.scale;
-    shift[place] = factor[place] * from.offset - to.offset;
-  }
-  const size_t start = ((size_t)n * (size_t)x->shape.h + (size_t)row) * pixels * channels;
-  scale_row_int8((uint8_t *)context->y.data + start, (const uint8_t *)x->data + start, factor,
-                 shift, pixels, words, from.turn, to.turn);
+  const float unit = from.scale / to.scale;
+  for (size_t byte = 0; byte < FM_WORD_BYTES; byte++)
+    for (size_t k = 0; k < words; k++) {
+      const float own = gate[k * FM_WORD_BYTES + byte] * unit;
+      factor[byte * words + k] = own;
+      shift[byte * words + k] = own * from.offset - to.offset;
+    }
+  const scale_words s = {factor, shift, words, from.turn, to.turn};
+  const size_t start = ((size_t)n * (size_t)x->shape.h + (size_t)first) * row;
+  scale_pixels_int8((uint8_t *)context->y.data + start, (const uint8_t *)x->data + start, &s,
+                    (size_t)(end - first) * (size_t)x->shape.w);
 }
 
 static fm_status scale_forward_int8(const fm_op_context *context) {
-  const scale_state *state = context->state;
+  const int threads = ((const scale_state *)context->state)->threads;
   const fm_shape shape = context->x[0].shape;
-#pragma omp parallel for schedule(static) num_threads(state->threads)
-  for (int task = 0; task < shape.n * shape.h; task++)
-    scale_multiply_int8(context, task / shape.h, task % shape.h);
+#pragma omp parallel for schedule(static) num_threads(threads)
+  for (int task = 0; task < shape.n * threads; task++) {
+    const int part = task % threads;
+    scale_rows_int8(context, task / threads, shape.h * part / threads,
+                    shape.h * (part + 1) / threads);
+  }
   return FM_OK;
 }
 
