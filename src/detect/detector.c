@@ -31,8 +31,10 @@ static fm_status detector_make(fm_detector *self, const fm_detector_options *opt
   FM_TRY(fm_params_new(&self->params));
   FM_TRY(fm_model_build(&self->model, self->params, &self->config, self->class_count));
   FM_TRY(fm_ranges_new(&self->trunk_ranges, self->model.trunk));
-  for (int i = 0; i < self->model.stage_count; i++)
+  for (int i = 0; i < self->model.stage_count; i++) {
     FM_TRY(fm_ranges_new(&self->head_ranges[i], self->model.heads[i]));
+    FM_TRY(fm_ranges_view(&self->map_ranges[i], self->model.map_heads[i], self->head_ranges[i]));
+  }
   if (!options->blank)
     FM_TRY(fm_params_initialise(self->params, options->seed));
   return detector_make_plans(self);
@@ -70,6 +72,7 @@ fm_status fm_detector_share(fm_detector **out, const fm_detector *detector) {
   self->model = detector->model;
   self->trunk_ranges = detector->trunk_ranges;
   memcpy(self->head_ranges, detector->head_ranges, sizeof self->head_ranges);
+  memcpy(self->map_ranges, detector->map_ranges, sizeof self->map_ranges);
   self->thresholds = detector->thresholds;
   fm_status status = detector_make_plans(self);
   if (status < 0) {
@@ -92,8 +95,10 @@ void fm_detector_free(fm_detector *detector) {
   fm_workspace_free(detector->head_memory);
   if (detector->owns) {
     fm_ranges_free(detector->trunk_ranges);
-    for (int i = 0; i < FM_CASCADE_STAGES_MAX; i++)
+    for (int i = 0; i < FM_CASCADE_STAGES_MAX; i++) {
+      fm_ranges_free(detector->map_ranges[i]);
       fm_ranges_free(detector->head_ranges[i]);
+    }
     fm_model_release(&detector->model);
     fm_params_free(detector->params);
   }
@@ -233,16 +238,16 @@ fm_status fm_detector_run_head(fm_detector *self, fm_plan *trunk, fm_purpose pur
                                .shape = {(int)rows, FM_ROI_COLUMNS, 1, 1},
                                .block = FM_ROI_COLUMNS,
                                .data = rois};
-  // Ranges are of the head that pools, and so is who needs them.
-  const bool on_maps =
-      !self->observes && self->precision != FM_S8 && fm_roi_linear_pays(inputs, levels, (int)rows);
+  // Whose ranges are measured is the head that has all of them.
+  const bool on_maps = !self->observes && fm_roi_linear_pays(inputs, levels, (int)rows);
   fm_plan_cache *const *plans = on_maps ? self->map_plans : self->head_plans;
+  fm_ranges *const *ranges = on_maps ? self->map_ranges : self->head_ranges;
   const fm_plan_options options = {.purpose = purpose,
                                    .precision = self->observes ? FM_F32 : self->precision,
                                    .inputs = inputs,
                                    .input_count = levels + 1,
                                    .workspace = self->head_memory,
-                                   .ranges = on_maps ? NULL : self->head_ranges[outputs->stage],
+                                   .ranges = ranges[outputs->stage],
                                    .observes = self->observes};
   FM_TRY(fm_plan_cache_get(plans[outputs->stage], &options, head));
   for (int i = 0; i <= levels; i++)

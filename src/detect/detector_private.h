@@ -19,8 +19,9 @@ struct fm_detector {
   bool owns;         // params and model; a shared detector lends its origin's
   fm_params *params;
   fm_model model;
-  fm_ranges *trunk_ranges, *head_ranges[FM_CASCADE_STAGES_MAX]; // lent like the model
-  bool observes;                                                // measuring ranges just now
+  // Lent like the model; those of map_heads are views of head_ranges.
+  fm_ranges *trunk_ranges, *head_ranges[FM_CASCADE_STAGES_MAX], *map_ranges[FM_CASCADE_STAGES_MAX];
+  bool observes; // measuring ranges just now
   fm_roi_thresholds thresholds;
   // The head reads the trunk's outputs in place, so they cannot share memory.
   fm_workspace *trunk_memory, *head_memory;

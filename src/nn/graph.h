@@ -116,8 +116,7 @@ fm_value fm_roi_align(fm_graph *graph, const fm_value *levels, fm_value rois,
 // The linear layer's in_height and in_width are the pooling's.
 fm_value fm_roi_linear(fm_graph *graph, const fm_value *levels, fm_value rois,
                        const fm_roi_align_options *pooling, const fm_linear_options *options);
-// Whether that is the faster order for so many RoIs on these levels; not in whole numbers, which
-// the op does not know and where the sparse sums take as much as is saved.
+// Whether that is the faster order for so many RoIs on these levels.
 bool fm_roi_linear_pays(const fm_tensor *levels, int level_count, int rois);
 
 #endif

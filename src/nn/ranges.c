@@ -23,7 +23,8 @@ struct fm_ranges {
   const fm_graph *graph;
   ranges_entry *entries;
   int count;
-  int *places; // by value: of its entry, -1 for none
+  int *places;             // by value: of its entry, -1 for none
+  const fm_ranges *origin; // whose entries they are; NULL: its own
   uint64_t version;
 };
 
@@ -103,6 +104,16 @@ fm_status fm_ranges_new(fm_ranges **out, const fm_graph *graph) {
   return FM_OK;
 }
 
+fm_status fm_ranges_view(fm_ranges **out, const fm_graph *graph, const fm_ranges *origin) {
+  FM_TRY(fm_ranges_new(out, graph));
+  fm_ranges *self = *out;
+  self->origin = origin;
+  for (int value = 0; value < graph->value_count; ++value)
+    if (self->places[value] >= 0)
+      self->places[value] = fm_ranges_find(origin, self->entries[self->places[value]].name);
+  return FM_OK;
+}
+
 void fm_ranges_free(fm_ranges *ranges) {
   if (!ranges)
     return;
@@ -145,11 +156,12 @@ bool fm_ranges_complete(const fm_ranges *ranges) {
 
 fm_range fm_ranges_of(const fm_ranges *ranges, int value) {
   const int place = ranges->places[value];
-  return place >= 0 ? ranges->entries[place].range : (fm_range){0, 0, false};
+  const fm_ranges *owner = ranges->origin ? ranges->origin : ranges;
+  return place >= 0 ? owner->entries[place].range : (fm_range){0, 0, false};
 }
 
 uint64_t fm_ranges_version(const fm_ranges *ranges) {
-  return ranges->version;
+  return ranges->origin ? ranges->origin->version : ranges->version;
 }
 
 // --- observing

@@ -24,6 +24,10 @@ void fm_range_quantise(const fm_range *range, fm_tensor *tensor);
 
 typedef struct fm_ranges fm_ranges;
 FM_MUST_USE fm_status fm_ranges_new(fm_ranges **out, const fm_graph *graph); // lends the graph
+// The same ranges for another graph with values of the same names: reads `origin`, which it lends.
+// For plans that do not observe.
+FM_MUST_USE fm_status fm_ranges_view(fm_ranges **out, const fm_graph *graph,
+                                     const fm_ranges *origin);
 void fm_ranges_free(fm_ranges *ranges);
 // The values whose range matters, by position; the others are read by nothing that computes.
 int fm_ranges_count(const fm_ranges *ranges);

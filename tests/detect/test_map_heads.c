@@ -6,6 +6,7 @@
 
 #include "detect/model/model.h"
 #include "nn/chunk.h"
+#include "nn/library.h"
 #include "nn/plan.h"
 #include "support.h"
 
@@ -135,11 +136,80 @@ static void a_head_on_maps_equals_the_head_that_pools(void **state) {
   check_close(mapped.deltas, pooled.deltas, (size_t)ROIS * 4 * CLASSES, "deltas");
   check_close(mapped.dpyramid, pooled.dpyramid, (size_t)PICTURES * CHANNELS * SIDE * SIDE,
               "the pyramid's gradient");
-  check_close(mapped.dweight, pooled.dweight,
-              (size_t)config.box_head_features * CHANNELS * 49, "the weights' gradient");
+  check_close(mapped.dweight, pooled.dweight, (size_t)config.box_head_features * CHANNELS * 49,
+              "the weights' gradient");
   free_run(&pooled);
   free_run(&mapped);
   free(pyramid);
+  fm_model_release(&model);
+  fm_params_free(params);
+}
+
+// Class logits in detection, `observed` being measured in fp32 or, for whole numbers, read.
+static float *detect_logits(const fm_graph *graph, const fm_tensor *pyramid, float *rois,
+                            fm_ranges *ranges) {
+  const bool int8 = fm_dtype_is_int8(pyramid->dtype);
+  fm_workspace *workspace;
+  fm_plan *plan;
+  const fm_tensor inputs[] = {
+      *pyramid, {.dtype = FM_F32, .shape = {ROIS, FM_ROI_COLUMNS, 1, 1}, .block = FM_ROI_COLUMNS}};
+  assert_int_equal(fm_workspace_new(&workspace), FM_OK);
+  const fm_plan_options options = {.purpose = FM_INFER,
+                                   .precision = int8 ? FM_S8 : FM_F32,
+                                   .inputs = inputs,
+                                   .input_count = 2,
+                                   .workspace = workspace,
+                                   .ranges = ranges,
+                                   .observes = !int8};
+  assert_int_equal(fm_plan_new(&plan, graph, &options), FM_OK);
+  fm_plan_bind(plan, 0, pyramid->data, NULL);
+  fm_plan_bind(plan, 1, rois, NULL);
+  assert_int_equal(fm_plan_forward(plan), FM_OK);
+  const fm_tensor logits = fm_plan_output(plan, FM_MODEL_LOGITS);
+  float *out = copy_of(&logits);
+  fm_plan_free(plan);
+  fm_workspace_free(workspace);
+  return out;
+}
+
+static void a_head_on_maps_works_in_whole_numbers(void **state) {
+  (void)state;
+  fm_model_config config;
+  fm_params *params;
+  fm_model model;
+  fm_ranges *ranges, *view;
+  if (!fm_nn_has_vnni())
+    skip();
+  fm_model_config_preset(&config, FM_ARCH_MOBILENET_V3_LARGE_320_FPN);
+  assert_int_equal(fm_params_new(&params), FM_OK);
+  assert_int_equal(fm_model_build(&model, params, &config, CLASSES - 1), FM_OK);
+  assert_int_equal(fm_params_initialise(params, 3), FM_OK);
+  assert_int_equal(fm_ranges_new(&ranges, model.heads[0]), FM_OK);
+  assert_int_equal(fm_ranges_view(&view, model.map_heads[0], ranges), FM_OK);
+  float rois[ROIS * FM_ROI_COLUMNS];
+  fill_rois(rois, 1);
+  fm_tensor wide = {.dtype = FM_F32, .shape = pyramid_shape, .block = CHANNELS};
+  wide.data = random_values(fm_tensor_elements(&wide), 2);
+  float *expected = detect_logits(model.heads[0], &wide, rois, ranges);
+  fm_tensor narrow = wide;
+  fm_range_quantise(&(fm_range){-0.5f, 0.5f, true}, &narrow);
+  narrow.data = malloc(fm_tensor_bytes(&narrow));
+  assert_non_null(narrow.data);
+  fm_tensor_copy(&narrow, &wide);
+  float *found = detect_logits(model.map_heads[0], &narrow, rois, view);
+  float most = 0, worst = 0;
+  for (int i = 0; i < ROIS * CLASSES; i++) {
+    most = fmaxf(most, fabsf(expected[i]));
+    worst = fmaxf(worst, fabsf(found[i] - expected[i]));
+  }
+  if (!(worst < 0.03f * most))
+    fail_msg("whole numbers are off by %g of %g", (double)worst, (double)most);
+  free(found);
+  free(expected);
+  free(wide.data);
+  free(narrow.data);
+  fm_ranges_free(view);
+  fm_ranges_free(ranges);
   fm_model_release(&model);
   fm_params_free(params);
 }
@@ -154,6 +224,7 @@ static void few_pixels_and_many_regions_pay(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(a_head_on_maps_equals_the_head_that_pools),
+      cmocka_unit_test(a_head_on_maps_works_in_whole_numbers),
       cmocka_unit_test(few_pixels_and_many_regions_pay),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

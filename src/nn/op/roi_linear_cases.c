@@ -7,13 +7,12 @@
 extern const fm_op_case fm_roi_linear_cases[];
 
 static fm_value linear_case_build(fm_graph *graph, const fm_value *inputs, int levels, int size,
-                                int outputs, fm_activation act) {
-  return fm_roi_linear(graph, inputs, inputs[levels],
-                       &(fm_roi_align_options){.level_count = levels, .output_size = size},
-                       &(fm_linear_options){.name = "fc",
-                                            .out_features = outputs,
-                                            .act = act,
-                                            .init = FM_INIT_UNIFORM});
+                                  int outputs, fm_activation act) {
+  return fm_roi_linear(
+      graph, inputs, inputs[levels],
+      &(fm_roi_align_options){.level_count = levels, .output_size = size},
+      &(fm_linear_options){
+          .name = "fc", .out_features = outputs, .act = act, .init = FM_INIT_UNIFORM});
 }
 
 static fm_value linear_case_build_two(fm_graph *graph, const fm_value *inputs) {
@@ -25,8 +24,8 @@ static fm_value linear_case_build_one(fm_graph *graph, const fm_value *inputs) {
 }
 
 static void linear_case_expect(const fm_shape *shape, const double *const *x,
-                                   const double *const *params, int levels, int size, int outputs,
-                                   double *y) {
+                               const double *const *params, int levels, int size, int outputs,
+                               double *y) {
   const int inputs = shape[0].c * size * size, rois = shape[levels].n;
   double *pooled = calloc((size_t)rois * (size_t)inputs, sizeof *pooled);
   FM_ASSERT(pooled);
@@ -43,14 +42,14 @@ static void linear_case_expect(const fm_shape *shape, const double *const *x,
 }
 
 static void linear_case_expect_two(const fm_shape *shape, const double *const *x,
-                                       const double *const *params, double *y) {
+                                   const double *const *params, double *y) {
   linear_case_expect(shape, x, params, 2, 3, 21, y);
   for (int i = 0; i < shape[2].n * 21; i++)
     y[i] = fmax(y[i], 0);
 }
 
 static void linear_case_expect_one(const fm_shape *shape, const double *const *x,
-                                       const double *const *params, double *y) {
+                                   const double *const *params, double *y) {
   linear_case_expect(shape, x, params, 1, 7, 128, y);
 }
 

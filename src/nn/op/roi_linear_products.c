@@ -7,8 +7,8 @@
 
 enum { PRODUCTS_LANES = 16, PRODUCTS_WIDE = 4, PRODUCTS_TILE = PRODUCTS_LANES * PRODUCTS_WIDE };
 
-typedef float products_floats __attribute__((vector_size(PRODUCTS_LANES * sizeof(float)),
-                                             aligned(4)));
+typedef float products_floats
+    __attribute__((vector_size(PRODUCTS_LANES * sizeof(float)), aligned(4)));
 
 // `vectors` of them, a constant.
 static inline __attribute__((always_inline)) void
@@ -47,11 +47,14 @@ FM_KERNEL void fm_roi_gather(const roi_taps *taps, const float *maps, float *out
   }
 }
 
-FM_KERNEL void fm_roi_finish(float *restrict values, const float *restrict bias, size_t count,
-                             bool relu) {
+FM_KERNEL void fm_roi_finish(const roi_finish *finish, float *restrict values, size_t count) {
+  const float *restrict bias = finish->bias, *restrict scale = finish->scale;
+  if (scale)
+    for (size_t i = 0; i < count; i++)
+      values[i] *= scale[i] * finish->unit;
   for (size_t i = 0; i < count; i++)
     values[i] += bias[i];
-  if (relu)
+  if (finish->relu)
     for (size_t i = 0; i < count; i++)
       values[i] = values[i] > 0 ? values[i] : 0;
 }
@@ -63,8 +66,8 @@ products_scatter_tile(const roi_entry *entries, size_t count, const float *rows,
   for (size_t i = 0; i < count; i++) {
     const float *from = rows + entries[i].roi * group;
     for (int k = 0; k < vectors; k++)
-      sum[k] += entries[i].weight *
-                *(const products_floats *)(const void *)(from + k * PRODUCTS_LANES);
+      sum[k] +=
+          entries[i].weight * *(const products_floats *)(const void *)(from + k * PRODUCTS_LANES);
   }
   for (int k = 0; k < vectors; k++)
     *(products_floats *)(void *)(out + k * PRODUCTS_LANES) = sum[k];
@@ -94,17 +97,21 @@ static size_t products_first_cell(const fm_tensor *levels, int level, int image,
   return pixels * bins;
 }
 
+typedef struct products_map {
+  int level, image, width;
+} products_map;
+
 // One picture on one level: counts its RoIs' shares in next[cell], or enters them there.
-static void products_walk(const roi_places *places, int level, int image, int width, int size,
+static void products_walk(const roi_places *places, const products_map *map, int size,
                           uint32_t *next, roi_entry *entries) {
   const size_t bins = (size_t)size * (size_t)size;
   for (int r = 0; r < places->rois; r++) {
-    if (places->tables[r].level != level || places->tables[r].image != image)
+    if (places->tables[r].level != map->level || places->tables[r].image != map->image)
       continue;
     const roi_axis down = fm_roi_places_axis(places, r, false);
     const roi_axis across = fm_roi_places_axis(places, r, true);
     for (const roi_share *y = down.begin; y < down.end; y++) {
-      uint32_t *row = next + (size_t)(y->place * width) * bins + (size_t)(y->bin * size);
+      uint32_t *row = next + (size_t)(y->place * map->width) * bins + (size_t)(y->bin * size);
       for (const roi_share *x = across.begin; x < across.end; x++) {
         const uint32_t at = row[(size_t)x->place * bins + (size_t)x->bin]++;
         if (entries)
@@ -119,10 +126,10 @@ static void products_walk_all(const roi_places *places, const fm_tensor *levels,
   const int size = options->output_size, images = levels[0].shape.n;
 #pragma omp parallel for schedule(dynamic, 1)
   for (int i = 0; i < options->levels * images; i++) {
-    const int level = i / images, image = i % images;
-    const size_t first =
-        products_first_cell(levels, level, image, (size_t)size * (size_t)size);
-    products_walk(places, level, image, levels[level].shape.w, size, next + first, entries);
+    const int level = i / images;
+    const products_map map = {level, i % images, levels[level].shape.w};
+    const size_t first = products_first_cell(levels, level, map.image, (size_t)size * (size_t)size);
+    products_walk(places, &map, size, next + first, entries);
   }
 }
 

@@ -16,8 +16,13 @@ typedef struct roi_taps {
 } roi_taps;
 // out[group] = the sum over bins of what the RoI has of each bin's map. maps: of the RoI's picture.
 void fm_roi_gather(const roi_taps *taps, const float *maps, float *out);
-// values += bias, and at least 0 when `relu`.
-void fm_roi_finish(float *values, const float *bias, size_t count, bool relu);
+// values = values scale unit + bias, and at least 0 when `relu`; scale NULL: 1.
+typedef struct roi_finish {
+  const float *scale, *bias;
+  float unit;
+  bool relu;
+} roi_finish;
+void fm_roi_finish(const roi_finish *finish, float *values, size_t count);
 
 // The shares in each bin of each pixel, all levels' pixels in a row: those of cell k are entries
 // starts[k] .. starts[k + 1] - 1, by rising RoIs.
