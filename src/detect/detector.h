@@ -56,7 +56,8 @@ typedef struct fm_input {
   int32_t *labels; // 1-based
   size_t box_count;
 } fm_input;
-// Pure function of its arguments, safe in loader threads. boxes are in pixels of `image`.
+// Pure function of its arguments, by as many threads as OpenMP gives the caller: one in loader
+// threads. boxes are in pixels of `image`.
 FM_MUST_USE fm_status fm_input_make(fm_input *out, const fm_model_config *config,
                                     const fm_image *image, const fm_box *boxes,
                                     const int32_t *labels, size_t box_count);

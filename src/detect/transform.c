@@ -1,6 +1,7 @@
 // From a picture to the network's input: torchvision's GeneralizedRCNNTransform (normalise, then
 // torch's bilinear interpolate) in one pass over the rows. Batching and padding is the detector's.
 #include <math.h>
+#include <omp.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -59,18 +60,26 @@ FM_KERNEL static void transform_down(const float *restrict above, const float *r
     out[x] = above[x] * weight0 + below[x] * weight1;
 }
 
-// One picture's pass: the tables, and the two rows of the output's width that the current output
-// row blends.
+enum { TRANSFORM_ROWS_LEAST = 32 }; // of the output, that are worth a thread
+
+// One picture's pass: the tables, and memory for each part of the output.
 typedef struct transform_pass {
   const fm_image *image;
   int width, height; // of the output
   float table[3][256];
   transform_axis across, down;
+  int parts;   // of the output's rows, as many as threads
+  float *rows; // (parts, 9 side): what a part needs
+  size_t side; // the longer of both widths
+  void *memory;
+} transform_pass;
+
+// The two rows of the output's width that the current output row blends.
+typedef struct transform_part {
   float *expanded;  // (3, image width)
   float *rows[2];   // (3, width) each
   int row_index[2]; // source row each holds, -1: none
-  void *memory;
-} transform_pass;
+} transform_part;
 
 static void transform_fill_table(transform_pass *pass, const fm_model_config *config) {
   for (int c = 0; c < 3; c++) {
@@ -82,16 +91,17 @@ static void transform_fill_table(transform_pass *pass, const fm_model_config *co
 
 static fm_status transform_prepare(transform_pass *pass) {
   size_t width = (size_t)pass->width, height = (size_t)pass->height;
-  size_t source_width = (size_t)pass->image->width;
-  size_t cells = 4 * (width + height) + 3 * source_width + 6 * width;
-  char *memory = malloc(cells * 4);
+  const size_t source_width = (size_t)pass->image->width;
+  const int threads = omp_get_max_threads(), most = pass->height / TRANSFORM_ROWS_LEAST;
+  pass->parts = threads < most ? threads : most > 1 ? most : 1;
+  pass->side = width > source_width ? width : source_width;
+  const size_t rows = (size_t)pass->parts * 9 * pass->side;
+  char *memory = malloc((4 * (width + height) + rows) * 4);
   FM_CHECK_ALLOC(memory);
   pass->memory = memory;
   float *f = (float *)memory;
-  pass->expanded = f;
-  pass->rows[0] = f += 3 * source_width;
-  pass->rows[1] = f += 3 * width;
-  pass->across.weight0 = f += 3 * width;
+  pass->rows = f;
+  pass->across.weight0 = f += rows;
   pass->across.weight1 = f += width;
   pass->down.weight0 = f += width;
   pass->down.weight1 = f += height;
@@ -100,41 +110,51 @@ static fm_status transform_prepare(transform_pass *pass) {
   pass->across.index1 = i += width;
   pass->down.index0 = i += width;
   pass->down.index1 = i + height;
-  pass->row_index[0] = pass->row_index[1] = -1;
   transform_axis_fill(&pass->across, pass->image->width, pass->width);
   transform_axis_fill(&pass->down, pass->image->height, pass->height);
   return FM_OK;
 }
 
 // The source row `index` at the output's width; it stays while the other slot is refilled.
-static const float *transform_row(transform_pass *pass, int index, int keep) {
+static const float *transform_row(const transform_pass *pass, transform_part *part, int index,
+                                  int keep) {
   for (int slot = 0; slot < 2; slot++) {
-    if (pass->row_index[slot] == index)
-      return pass->rows[slot];
+    if (part->row_index[slot] == index)
+      return part->rows[slot];
   }
-  int slot = pass->row_index[0] == keep ? 1 : 0;
+  int slot = part->row_index[0] == keep ? 1 : 0;
   int source_width = pass->image->width;
   const uint8_t *bytes = pass->image->pixels + (size_t)index * (size_t)source_width * 3;
   bool same = source_width == pass->width;
-  float *out = pass->rows[slot];
-  transform_expand(bytes, source_width, pass->table, same ? out : pass->expanded);
+  float *out = part->rows[slot];
+  transform_expand(bytes, source_width, pass->table, same ? out : part->expanded);
   for (int c = 0; c < 3 && !same; c++)
-    transform_across(pass->expanded + (size_t)c * (size_t)source_width, &pass->across, pass->width,
+    transform_across(part->expanded + (size_t)c * (size_t)source_width, &pass->across, pass->width,
                      out + (size_t)c * (size_t)pass->width);
-  pass->row_index[slot] = index;
+  part->row_index[slot] = index;
   return out;
 }
 
-static void transform_run(transform_pass *pass, float *pixels) {
+static void transform_run_part(const transform_pass *pass, int number, float *pixels) {
   size_t width = (size_t)pass->width, plane = width * (size_t)pass->height;
-  for (int y = 0; y < pass->height; y++) {
+  float *rows = pass->rows + (size_t)number * 9 * pass->side;
+  transform_part part = {rows, {rows + 3 * pass->side, rows + 6 * pass->side}, {-1, -1}};
+  const int first = pass->height * number / pass->parts;
+  const int end = pass->height * (number + 1) / pass->parts;
+  for (int y = first; y < end; y++) {
     int index0 = pass->down.index0[y], index1 = pass->down.index1[y];
-    const float *above = transform_row(pass, index0, index1);
-    const float *below = transform_row(pass, index1, index0);
+    const float *above = transform_row(pass, &part, index0, index1);
+    const float *below = transform_row(pass, &part, index1, index0);
     for (size_t c = 0; c < 3; c++)
       transform_down(above + c * width, below + c * width, pass->down.weight0[y],
                      pass->down.weight1[y], pass->width, pixels + c * plane + (size_t)y * width);
   }
+}
+
+static void transform_run(const transform_pass *pass, float *pixels) {
+#pragma omp parallel for schedule(static) num_threads(pass->parts) if (pass->parts > 1)
+  for (int part = 0; part < pass->parts; part++)
+    transform_run_part(pass, part, pixels);
 }
 
 // torch: floor(side * scale) in double, the scale a float. A side that would vanish keeps one

@@ -33,9 +33,9 @@ typedef struct roi_linear_room {
 typedef struct roi_linear_level {
   fm_tensor map; // as the products read it: a matrix (pixels, channels)
   bool converts;
-  size_t pixels, first;   // pixel, of all levels'
+  size_t pixels, first;    // pixel, of all levels'
   size_t area, area_first; // the same of one picture
-  fm_primitive *forward;  // [threads], each a product of one picture
+  fm_primitive *forward;   // [threads], each a product of one picture
   fm_primitive backward_data, backward_weights;
 } roi_linear_level;
 

@@ -156,8 +156,7 @@ fm_status fm_roi_linear_backward(fm_op_context *context) {
   FM_TRY(fm_working_data(state->weight, &weight));
   FM_TRY(fm_roi_linear_begin(context, &state->backward, &places));
   roi_lists lists = roi_linear_lists(context);
-  fm_roi_lists_fill(&lists, &places, context->x,
-                    &roi_linear_options_of(context->node)->pooling);
+  fm_roi_lists_fill(&lists, &places, context->x, &roi_linear_options_of(context->node)->pooling);
   fm_tensor dmaps = {.dtype = FM_F32,
                      .shape = {1, 1, (int)state->pixels, (int)state->channels},
                      .block = 1,
@@ -175,4 +174,3 @@ fm_status fm_roi_linear_backward(fm_op_context *context) {
   roi_linear_give_dx(context);
   return FM_OK;
 }
-

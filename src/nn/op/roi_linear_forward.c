@@ -36,8 +36,7 @@ roi_places fm_roi_linear_places(const fm_op_context *context, const roi_linear_r
                           &roi_linear_options_of(context->node)->pooling);
 }
 
-fm_status fm_roi_linear_begin(fm_op_context *context, roi_linear_room *room,
-                                  roi_places *places) {
+fm_status fm_roi_linear_begin(fm_op_context *context, roi_linear_room *room, roi_places *places) {
   const roi_options *pooling = &roi_linear_options_of(context->node)->pooling;
   roi_linear_state *state = context->state;
   if (fm_profile_is_on() && !room->kept) {
@@ -117,10 +116,8 @@ static fm_status roi_linear_picture_maps(const fm_op_context *context, int group
     fm_primitive_set(product, DNNL_ARG_SRC,
                      (uint8_t *)level->map.data + (size_t)picture * level->area * row);
     fm_primitive_set(product, DNNL_ARG_WEIGHTS,
-                     state->weight_values +
-                         (size_t)group * fm_working_group_bytes(state->weight));
-    fm_primitive_set(product, DNNL_ARG_DST,
-                     maps + level->area_first * state->bins * state->group);
+                     state->weight_values + (size_t)group * fm_working_group_bytes(state->weight));
+    fm_primitive_set(product, DNNL_ARG_DST, maps + level->area_first * state->bins * state->group);
     fm_primitive_set(product, DNNL_ARG_SCRATCHPAD, roi_linear_own_pad(context, thread));
     FM_TRY(fm_primitive_run_within(product));
   }
@@ -181,4 +178,3 @@ fm_status fm_roi_linear_forward(fm_op_context *context) {
              ? fm_fail(FM_ERR_UNSUPPORTED, "roi_linear: a matrix product failed")
              : FM_OK;
 }
-
