@@ -4,6 +4,8 @@
 #include <math.h>
 #include <stdbool.h>
 
+enum { ANCHORS_ALONE = 4096 }; // fewer are not worth a second thread
+
 // Zero-centred anchors of a level, ratios outside, sizes inside; halves round to even as
 // torch.round does.
 static void anchor_cells(const fm_float_list *sizes, const fm_float_list *ratios, fm_box *cells) {
@@ -21,8 +23,9 @@ static void anchor_cells(const fm_float_list *sizes, const fm_float_list *ratios
 static void anchor_fill_level(fm_anchors *anchors, const fm_anchor_level *level,
                               const fm_box *cells) {
   int step_y = anchors->image_height / level->height, step_x = anchors->image_width / level->width;
-  size_t at = level->first;
+#pragma omp parallel for schedule(static) if (level->count > ANCHORS_ALONE)
   for (int y = 0; y < level->height; y++) {
+    size_t at = level->first + (size_t)y * (size_t)level->width * (size_t)level->per_place;
     for (int x = 0; x < level->width; x++) {
       float shift_x = (float)(x * step_x), shift_y = (float)(y * step_y);
       for (int a = 0; a < level->per_place; a++, at++) {

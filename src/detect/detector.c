@@ -143,19 +143,14 @@ fm_shape fm_detector_batch_shape(const fm_input *inputs, size_t count) {
   return (fm_shape){(int)count, 3, height, width};
 }
 
-static void detector_copy_padded(const fm_input *input, fm_shape shape, float *out) {
-  size_t width = (size_t)input->width, row_bytes = width * sizeof(float);
-  size_t pad_bytes = ((size_t)shape.w - width) * sizeof(float);
-  const float *from = input->pixels;
-  for (int c = 0; c < shape.c; c++) {
-    for (int y = 0; y < input->height; y++, out += shape.w, from += width) {
-      memcpy(out, from, row_bytes);
-      memset(out + width, 0, pad_bytes);
-    }
-    size_t rest = (size_t)(shape.h - input->height) * (size_t)shape.w;
-    memset(out, 0, rest * sizeof(float));
-    out += rest;
-  }
+// Row y of one channel of a batch; behind a picture's pixels are zeros.
+static void detector_copy_row(const fm_input *input, fm_shape shape, int channel, int y,
+                              float *out) {
+  size_t width = y < input->height ? (size_t)input->width : 0;
+  size_t row = (size_t)channel * (size_t)input->height + (size_t)y;
+  if (width > 0)
+    memcpy(out, input->pixels + row * width, width * sizeof *out);
+  memset(out + width, 0, ((size_t)shape.w - width) * sizeof *out);
 }
 
 // A single picture of the padded size is read where it lies.
@@ -169,9 +164,12 @@ static fm_status detector_pixels(fm_detector *self, const fm_input *inputs, fm_s
   void *memory;
   FM_TRY(fm_scratch_get(&self->pixels, (size_t)shape.n * picture, sizeof(float), &memory));
   float *pixels = memory;
-#pragma omp parallel for schedule(dynamic, 1)
-  for (int i = 0; i < shape.n; i++)
-    detector_copy_padded(&inputs[i], shape, pixels + (size_t)i * picture);
+  const int planes = shape.n * shape.c;
+#pragma omp parallel for collapse(2) schedule(static)
+  for (int plane = 0; plane < planes; plane++)
+    for (int y = 0; y < shape.h; y++)
+      detector_copy_row(&inputs[plane / shape.c], shape, plane % shape.c, y,
+                        pixels + ((size_t)plane * (size_t)shape.h + (size_t)y) * (size_t)shape.w);
   *out = pixels;
   return FM_OK;
 }

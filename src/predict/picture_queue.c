@@ -1,6 +1,7 @@
 // A ring of a few pictures between the thread that reads and the one that detects.
 #include "predict/picture_queue.h"
 
+#include <omp.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -48,6 +49,7 @@ static fm_status picture_queue_load(const fm_picture_queue *queue, fm_queued_pic
 
 static void *picture_queue_main(void *user) {
   fm_picture_queue *queue = user;
+  omp_set_num_threads(1); // of this thread: the others are the network's
   for (size_t i = 0; i < queue->list->count; ++i) {
     pthread_mutex_lock(&queue->worker.mutex);
     while (!queue->worker.closing && i - queue->taken == PICTURE_QUEUE_LENGTH)
