@@ -36,7 +36,7 @@ for job in ("training", "detection"):
     check(abs(gflop - figures["bound_gflop"]) < 1e-3 * gflop, f"{job}: the bound does the work of the step")
     check(abs(figures["ratio"] - figures["ms"] / figures["bound_ms"]) < 1e-2 * figures["ratio"], f"{job}: the ratio is theirs")
 kinds = [row["work"] for row in found["training"]["profile"]]
-for kind in ("backward weights", "depthwise 5x5", "optimiser", "roi_align backward", "waiting for the loader"):
+for kind in ("backward weights", "depthwise 5x5", "optimiser", "roi_linear backward", "waiting for the loader"):
     check(any(kind in name for name in kinds), f"the profile of training has a row for {kind}")
 done = run(*SMALL, "--only", "detect", "--layers")
 check(done.returncode == 0 and "x 3 x 96 x 96 to" in done.stdout and "training" not in done.stdout, "--layers has a row a shape")

@@ -12,7 +12,7 @@ typedef float products_floats
 
 // `vectors` of them, a constant.
 static inline __attribute__((always_inline)) void
-products_gather_tile(const roi_taps *taps, const float *maps, float *out, int vectors) {
+products_gather_tile(const roi_taps *taps, const float *maps, float *out, size_t vectors) {
   products_floats sum[PRODUCTS_WIDE] = {{0}};
   const size_t pixel = taps->bins * taps->group;
   for (const roi_share *y = taps->y.begin; y < taps->y.end; y++) {
@@ -21,11 +21,11 @@ products_gather_tile(const roi_taps *taps, const float *maps, float *out, int ve
     for (const roi_share *x = taps->x.begin; x < taps->x.end; x++) {
       const float *from = row + (size_t)x->place * pixel + (size_t)x->bin * taps->group;
       const float weight = y->weight * x->weight;
-      for (int k = 0; k < vectors; k++)
+      for (size_t k = 0; k < vectors; k++)
         sum[k] += weight * *(const products_floats *)(const void *)(from + k * PRODUCTS_LANES);
     }
   }
-  for (int k = 0; k < vectors; k++)
+  for (size_t k = 0; k < vectors; k++)
     *(products_floats *)(void *)(out + k * PRODUCTS_LANES) = sum[k];
 }
 
@@ -61,15 +61,15 @@ FM_KERNEL void fm_roi_finish(const roi_finish *finish, float *restrict values, s
 
 static inline __attribute__((always_inline)) void
 products_scatter_tile(const roi_entry *entries, size_t count, const float *rows, size_t group,
-                      float *out, int vectors) {
+                      float *out, size_t vectors) {
   products_floats sum[PRODUCTS_WIDE] = {{0}};
   for (size_t i = 0; i < count; i++) {
     const float *from = rows + entries[i].roi * group;
-    for (int k = 0; k < vectors; k++)
+    for (size_t k = 0; k < vectors; k++)
       sum[k] +=
           entries[i].weight * *(const products_floats *)(const void *)(from + k * PRODUCTS_LANES);
   }
-  for (int k = 0; k < vectors; k++)
+  for (size_t k = 0; k < vectors; k++)
     *(products_floats *)(void *)(out + k * PRODUCTS_LANES) = sum[k];
 }
 
