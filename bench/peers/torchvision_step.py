@@ -3,7 +3,7 @@
 usage: torchvision_step.py ARCH train|detect WEIGHTS --size PX --batch N --threads N [--setting fp32|bf16|...]
 
 The model is torchvision's own: frozen norm, three trained stages, pictures that it does not resize; SGD with momentum. Settings:
-fp32 as it comes; bf16: autocast; channels_last: convolutions interleaved; both; compiled: torch.compile, where there is one.
+fp32 as it comes; bf16: autocast, the box operators that lack bf16 being given fp32; channels_last: convolutions interleaved; both; compiled: torch.compile, where there is one.
 """
 import argparse
 import contextlib
@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 import torch
+import torchvision
 import worker
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tests" / "parity"))
@@ -51,8 +52,17 @@ def make_model(arguments):
     return model
 
 
+def widen_box_operators():
+    """NMS and RoIAlign have no bf16 on processors; what a user would do who wants autocast all the same."""
+    nms, roi_align = torchvision.ops.boxes.nms, torchvision.ops.poolers.roi_align
+    torchvision.ops.boxes.nms = lambda boxes, scores, threshold: nms(boxes.float(), scores.float(), threshold)
+    torchvision.ops.poolers.roi_align = lambda x, rois, **more: roi_align(x.float(), rois.float(), **more)
+
+
 def main():
     arguments = parse()
+    if "bf16" in arguments.setting:
+        widen_box_operators()
     torch.manual_seed(1)
     torch.set_num_threads(arguments.threads)
     model = make_model(arguments)
