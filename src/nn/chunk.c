@@ -87,7 +87,7 @@ void fm_bf16_pack(uint16_t *to, const float *from, size_t count) {
   chunk_pack_any(to, from, count);
 }
 
-// Whole numbers are read and written one by one: what must be fast has loops of its own (words.h).
+// Whole numbers one by one: what must be fast has loops of its own (words.h).
 static inline float chunk_load_byte(const fm_tensor *t, size_t place) {
   if (t->dtype == FM_U8)
     return t->scale * (float)((const uint8_t *)t->data)[place];
@@ -100,6 +100,13 @@ static inline void chunk_store_byte(const fm_tensor *t, size_t place, float valu
     ((uint8_t *)t->data)[place] = (uint8_t)(fm_byte_round(value - 128) + 128);
   else
     ((int8_t *)t->data)[place] = (int8_t)fm_byte_round(value);
+}
+
+// The same for numbers side by side: an offset of 128 for those without a sign.
+FM_KERNEL static void chunk_pack_bytes(uint8_t *restrict to, const float *restrict from,
+                                       size_t count, float scale, int offset) {
+  for (size_t i = 0; i < count; i++)
+    to[i] = (uint8_t)(fm_byte_round(from[i] / scale - (float)offset) + offset);
 }
 
 // `count` numbers of t's number type, the first at `start`.
@@ -115,8 +122,8 @@ static void chunk_pack(const fm_tensor *t, size_t start, size_t count, const flo
   if (t->dtype == FM_BF16)
     fm_bf16_pack((uint16_t *)t->data + start, from, count);
   else
-    for (size_t i = 0; i < count; i++)
-      chunk_store_byte(t, start + i, from[i]);
+    chunk_pack_bytes((uint8_t *)t->data + start, from, count, t->scale,
+                     t->dtype == FM_U8 ? 128 : 0);
 }
 
 // The layouts have the same memory order.
