@@ -95,7 +95,7 @@ def bench_growing(root):
 
 def bench_memory():
     """What training needed is not told as detection's."""
-    words = ["--set", "model.arch=fasterrcnn_mobilenet_v3_large_320_fpn", "--size", "160", "--batch", "4", "--steps", "1",
+    words = ["--set", "model.arch=fasterrcnn_mobilenet_v3_large_320_fpn", "--size", "320", "--batch", "4", "--steps", "1",
              "--precision", "fp32", "--json", "--quiet"]
     found = json.loads(run(*words).stdout)
     train, detect = found["training"]["peak_mib"], found["detection"]["peak_mib"]
