@@ -94,19 +94,24 @@ static inline float chunk_load_byte(const fm_tensor *t, size_t place) {
   return t->scale * (float)((const int8_t *)t->data)[place];
 }
 
-static inline void chunk_store_byte(const fm_tensor *t, size_t place, float value) {
-  value /= t->scale;
-  if (t->dtype == FM_U8)
-    ((uint8_t *)t->data)[place] = (uint8_t)(fm_byte_round(value - 128) + 128);
-  else
-    ((int8_t *)t->data)[place] = (int8_t)fm_byte_round(value);
+// The byte of a number without its scale; an offset of 128 for those without a sign.
+static inline __attribute__((always_inline)) uint8_t chunk_byte(float value, int offset) {
+  return (uint8_t)(fm_byte_round(value - (float)offset) + offset);
 }
 
-// The same for numbers side by side: an offset of 128 for those without a sign.
+static inline int chunk_byte_offset(const fm_tensor *t) {
+  return t->dtype == FM_U8 ? 128 : 0;
+}
+
+static inline void chunk_store_byte(const fm_tensor *t, size_t place, float value) {
+  ((uint8_t *)t->data)[place] = chunk_byte(value / t->scale, chunk_byte_offset(t));
+}
+
+// The same for numbers side by side.
 FM_KERNEL static void chunk_pack_bytes(uint8_t *restrict to, const float *restrict from,
                                        size_t count, float scale, int offset) {
   for (size_t i = 0; i < count; i++)
-    to[i] = (uint8_t)(fm_byte_round(from[i] / scale - (float)offset) + offset);
+    to[i] = chunk_byte(from[i] / scale, offset);
 }
 
 // `count` numbers of t's number type, the first at `start`.
@@ -122,8 +127,7 @@ static void chunk_pack(const fm_tensor *t, size_t start, size_t count, const flo
   if (t->dtype == FM_BF16)
     fm_bf16_pack((uint16_t *)t->data + start, from, count);
   else
-    chunk_pack_bytes((uint8_t *)t->data + start, from, count, t->scale,
-                     t->dtype == FM_U8 ? 128 : 0);
+    chunk_pack_bytes((uint8_t *)t->data + start, from, count, t->scale, chunk_byte_offset(t));
 }
 
 // The layouts have the same memory order.

@@ -6,7 +6,6 @@
 // short list of shares for each axis, and each of its pixels is read or written once.
 // Backward owns dx by (image, channel block) and adds RoI after RoI in row order: no atomics, the
 // same sum every time.
-#include <math.h>
 #include <omp.h>
 #include <string.h>
 

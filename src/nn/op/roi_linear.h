@@ -49,9 +49,8 @@ typedef struct roi_linear_state {
   roi_linear_room forward, backward;
   // Of the pass that runs.
   int now; // group, in backward
-  uint8_t *weight_values;
+  void *weight_values;
   const float *bias_values, *weight_scales; // scales: of whole numbers, else NULL
-  double shares;
   atomic_bool failed;
 } roi_linear_state;
 
@@ -69,7 +68,13 @@ FM_MUST_USE fm_status fm_roi_linear_begin(fm_op_context *context, roi_linear_roo
 // In the memory of a pass.
 roi_places fm_roi_linear_places(const fm_op_context *context, const roi_linear_room *room);
 void *fm_roi_linear_index(const fm_op_context *context, const roi_linear_room *room);
-// The end of a profile's row of one layer.
+// The weights of a group, in the copy whose memory is `weight`.
+static inline void *roi_linear_weights(const roi_linear_state *state, void *weight, int group) {
+  return (uint8_t *)weight + (size_t)group * fm_working_group_bytes(state->weight);
+}
+
+// For profiles: how many shares the RoIs have, and the end of the row of one layer.
+double fm_roi_linear_shares(const fm_op_context *context, const roi_linear_room *room);
 void fm_roi_linear_describe_layer(const fm_op_context *context, char *name, int used);
 
 FM_MUST_USE fm_status fm_roi_linear_forward(fm_op_context *context);

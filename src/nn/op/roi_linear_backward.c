@@ -80,7 +80,7 @@ static void roi_linear_describe_scatter(const void *user, fm_work *work, char *n
   const int used = snprintf(name, FM_PROFILE_NAME_BYTES, "linear backward, own sparse sums");
   if (fm_profile_is_by_layer())
     fm_roi_linear_describe_layer(context, name, used);
-  work->flops = 2 * state->shares * (double)state->group;
+  work->flops = 2 * fm_roi_linear_shares(context, &state->backward) * (double)state->group;
   work->bytes = numbers * sizeof(float);
 }
 
@@ -157,16 +157,12 @@ fm_status fm_roi_linear_backward(fm_op_context *context) {
   FM_TRY(fm_roi_linear_begin(context, &state->backward, &places));
   roi_lists lists = roi_linear_lists(context);
   fm_roi_lists_fill(&lists, &places, context->x, &roi_linear_options_of(context->node)->pooling);
-  fm_tensor dmaps = {.dtype = FM_F32,
-                     .shape = {1, 1, (int)state->pixels, (int)state->channels},
-                     .block = 1,
-                     .data = roi_linear_at(context, state->backward.dmaps)};
-  fm_tensor_clear(&dmaps);
+  memset(roi_linear_at(context, state->backward.dmaps), 0,
+         state->pixels * state->channels * sizeof(float));
   for (state->now = 0; state->now < state->groups; state->now++) {
     roi_linear_mask(context);
     fm_profile_run(roi_linear_scatter, context, roi_linear_describe_scatter);
-    FM_TRY(roi_linear_backward_data(
-        context, (uint8_t *)weight + (size_t)state->now * fm_working_group_bytes(state->weight)));
+    FM_TRY(roi_linear_backward_data(context, roi_linear_weights(state, weight, state->now)));
     if (trains)
       FM_TRY(roi_linear_backward_weights(context, adds));
   }

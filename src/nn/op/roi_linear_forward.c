@@ -38,7 +38,6 @@ roi_places fm_roi_linear_places(const fm_op_context *context, const roi_linear_r
 
 fm_status fm_roi_linear_begin(fm_op_context *context, roi_linear_room *room, roi_places *places) {
   const roi_options *pooling = &roi_linear_options_of(context->node)->pooling;
-  roi_linear_state *state = context->state;
   if (fm_profile_is_on() && !room->kept) {
     room->kept = malloc(room->index_bytes);
     FM_CHECK_ALLOC(room->kept);
@@ -46,11 +45,16 @@ fm_status fm_roi_linear_begin(fm_op_context *context, roi_linear_room *room, roi
   *places = fm_roi_linear_places(context, room);
   FM_TRY(fm_roi_places_fill(places, context->x, pooling, &(roi_order){false, NULL}));
   roi_linear_maps(context, room);
-  state->shares = 0;
-  for (int r = 0; r < state->rois; r++)
-    if (places->tables[r].level >= 0)
-      state->shares += (double)places->tables[r].y_count * places->tables[r].x_count;
   return FM_OK;
+}
+
+double fm_roi_linear_shares(const fm_op_context *context, const roi_linear_room *room) {
+  const roi_places places = fm_roi_linear_places(context, room);
+  double shares = 0;
+  for (int r = 0; r < places.rois; r++)
+    if (places.tables[r].level >= 0)
+      shares += (double)places.tables[r].y_count * places.tables[r].x_count;
+  return shares;
 }
 
 void fm_roi_linear_describe_layer(const fm_op_context *context, char *name, int used) {
@@ -116,7 +120,7 @@ static fm_status roi_linear_picture_maps(const fm_op_context *context, int group
     fm_primitive_set(product, DNNL_ARG_SRC,
                      (uint8_t *)level->map.data + (size_t)picture * level->area * row);
     fm_primitive_set(product, DNNL_ARG_WEIGHTS,
-                     state->weight_values + (size_t)group * fm_working_group_bytes(state->weight));
+                     roi_linear_weights(state, state->weight_values, group));
     fm_primitive_set(product, DNNL_ARG_DST, maps + level->area_first * state->bins * state->group);
     fm_primitive_set(product, DNNL_ARG_SCRATCHPAD, roi_linear_own_pad(context, thread));
     FM_TRY(fm_primitive_run_within(product));
@@ -155,7 +159,8 @@ static void roi_linear_describe_forward(const void *user, fm_work *work, char *n
   const int used = snprintf(name, FM_PROFILE_NAME_BYTES, "linear forward, own sums over maps");
   if (fm_profile_is_by_layer())
     fm_roi_linear_describe_layer(context, name, used);
-  work->flops = 2 * (cells * (double)state->channels + state->shares) * outputs;
+  const double shares = fm_roi_linear_shares(context, &state->forward);
+  work->flops = 2 * (cells * (double)state->channels + shares) * outputs;
   work->bytes = ((double)(state->bins * state->channels) * outputs +
                  (double)(state->pixels * state->channels) + state->rois * outputs) *
                 (double)fm_dtype_size(state->levels[0].map.dtype);
@@ -164,10 +169,9 @@ static void roi_linear_describe_forward(const void *user, fm_work *work, char *n
 fm_status fm_roi_linear_forward(fm_op_context *context) {
   roi_linear_state *state = context->state;
   roi_places places;
-  void *weight, *bias;
-  FM_TRY(fm_working_data(state->weight, &weight));
+  void *bias;
+  FM_TRY(fm_working_data(state->weight, &state->weight_values));
   FM_TRY(fm_working_data(state->bias, &bias));
-  state->weight_values = weight;
   state->bias_values = bias;
   if (state->int8)
     FM_TRY(fm_working_scales(state->weight, &state->weight_scales));
