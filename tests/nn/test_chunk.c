@@ -85,16 +85,20 @@ static void test_padding(const fm_tensor *blocks) {
       assert_true(test_element(blocks, last + i) == 0);
 }
 
-// Blocks of 16 from plain memory and back, the padding of the last block zeroed.
-static void test_copy(fm_shape shape, fm_dtype plain_dtype, fm_dtype block_dtype) {
-  fm_tensor plain = test_tensor(plain_dtype, shape, 1), back = test_tensor(plain_dtype, shape, 1);
+// Blocks of 16 from plain or interleaved memory (`block`) and back, the padding of the last block
+// zeroed.
+static void test_copy_from(fm_shape shape, int block, fm_dtype dtype, fm_dtype block_dtype) {
+  fm_tensor plain = test_tensor(dtype, shape, block), back = test_tensor(dtype, shape, block);
   fm_tensor blocks = test_tensor(block_dtype, shape, 16);
   const size_t total = fm_tensor_elements(&plain), area = (size_t)shape.h * (size_t)shape.w;
+  const size_t channels = (size_t)block; // beside each other
   test_fill(&plain);
   fm_tensor_copy(&blocks, &plain);
-  for (size_t i = 0; i < 16 * area && i < total; ++i) // of the first block
-    if (shape.c >= 16)
-      assert_true(test_element(&blocks, i % area * 16 + i / area) == test_element(&plain, i));
+  for (size_t c = 0; c < 16 && shape.c >= 16; ++c) // of the first block
+    for (size_t pixel = 0; pixel < area; ++pixel) {
+      const size_t at = channels > 1 ? pixel * channels + c : c * area + pixel;
+      assert_true(test_element(&blocks, pixel * 16 + c) == test_element(&plain, at));
+    }
   fm_tensor_add(&blocks, &blocks);
   fm_tensor_copy(&back, &blocks);
   for (size_t i = 0; i < total; ++i)
@@ -106,12 +110,19 @@ static void test_copy(fm_shape shape, fm_dtype plain_dtype, fm_dtype block_dtype
   free(back.data);
 }
 
+static void test_copy(fm_shape shape, fm_dtype plain_dtype, fm_dtype block_dtype) {
+  test_copy_from(shape, 1, plain_dtype, block_dtype);
+  if (shape.c > 1)
+    test_copy_from(shape, shape.c, plain_dtype, block_dtype);
+}
+
 static void test_copies_and_sums_keep_every_number(void **unused) {
   (void)unused;
   static const fm_dtype dtypes[] = {FM_F32, FM_BF16};
   for (size_t i = 0; i < 4; ++i) {
     test_copy((fm_shape){2, 19, 7, 5}, dtypes[i / 2], dtypes[i % 2]);
     test_copy((fm_shape){3, 32, 7, 7}, dtypes[i / 2], dtypes[i % 2]);
+    test_copy((fm_shape){2, 48, 33, 21}, dtypes[i / 2], dtypes[i % 2]);
     test_copy((fm_shape){2, 2, 1, 3}, dtypes[i / 2], dtypes[i % 2]);
     test_copy((fm_shape){1, 21, 9, 131}, dtypes[i / 2], dtypes[i % 2]); // longer than a tile
   }

@@ -360,6 +360,7 @@ static void conv2d_release(fm_op_context *context) {
   fm_primitive_release(&state->source_reorder);
   fm_primitive_release(&state->residual_reorder);
   fm_primitive_release(&state->weight_gradient_reorder);
+  fm_primitive_release(&state->dx_reorder);
   free(state->int8_bias);
 }
 

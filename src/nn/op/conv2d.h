@@ -44,8 +44,8 @@ enum {
 
 typedef struct conv2d_state {
   fm_primitive forward, backward_data, backward_weights;
-  fm_primitive source_reorder, residual_reorder, weight_gradient_reorder;
-  bool reorders_source, reorders_residual, reorders_weight_gradient;
+  fm_primitive source_reorder, residual_reorder, weight_gradient_reorder, dx_reorder;
+  bool reorders_source, reorders_residual, reorders_weight_gradient, reorders_dx;
   fm_working *weight, *bias, *weight_backward;
   fm_tensor source; // x in the layout the primitive wants
   bool int8;

@@ -61,6 +61,22 @@ static fm_status backward_working(fm_op_context *context, const dnnl_memory_desc
   return fm_working_get(&state->weight_backward, context->params, &spec);
 }
 
+// The product that gives the gradient of an x that lies as `source`; the caller owns *pd.
+static fm_status backward_data_describe(dnnl_primitive_desc_t *pd, const fm_op_context *context,
+                                        const backward_geometry *g,
+                                        const dnnl_memory_desc_t *source) {
+  dnnl_memory_desc_t weight;
+  FM_TRY(fm_conv2d_weight_desc(&weight, context, context->precision, false));
+  dnnl_convolution_desc_t desc;
+  FM_DNNL(dnnl_dilated_convolution_backward_data_desc_init(
+      &desc, g->algorithm, source, &weight, &g->destination, g->conv.strides, g->conv.dilates,
+      g->conv.padding, g->conv.padding_end));
+  FM_DNNL(dnnl_primitive_desc_create(pd, &desc, g->attributes, fm_dnnl_engine(), g->hint));
+  return FM_OK;
+}
+
+// dx as x arrived; where oneDNN has but its reference loops from one layout to another (bf16 with
+// AMX tiles), as forward reads x, and turned then.
 static fm_status backward_prepare_data(fm_op_context *context, const backward_geometry *g) {
   conv2d_state *state = context->state;
   if (fm_conv2d_winograd_data_fits(context)) {
@@ -68,15 +84,17 @@ static fm_status backward_prepare_data(fm_op_context *context, const backward_ge
     FM_TRY(fm_conv2d_weight_desc(&plain, context, FM_F32, true));
     return backward_working(context, &plain);
   }
-  dnnl_memory_desc_t weight, source;
-  FM_TRY(fm_conv2d_weight_desc(&weight, context, context->precision, false));
+  dnnl_memory_desc_t source;
   FM_TRY(fm_dnnl_desc(&source, &context->x[0]));
-  dnnl_convolution_desc_t desc;
-  FM_DNNL(dnnl_dilated_convolution_backward_data_desc_init(
-      &desc, g->algorithm, &source, &weight, &g->destination, g->conv.strides, g->conv.dilates,
-      g->conv.padding, g->conv.padding_end));
   dnnl_primitive_desc_t pd;
-  FM_DNNL(dnnl_primitive_desc_create(&pd, &desc, g->attributes, fm_dnnl_engine(), g->hint));
+  FM_TRY(backward_data_describe(&pd, context, g, &source));
+  state->reorders_dx = state->reorders_source && fm_dnnl_is_reference(pd);
+  if (state->reorders_dx) {
+    dnnl_primitive_desc_destroy(pd);
+    FM_TRY(backward_data_describe(&pd, context, g, &g->source));
+    FM_TRY(fm_primitive_reorder(&state->dx_reorder, &g->source, &source));
+    source = g->source;
+  }
   const dnnl_memory_desc_t wanted = *dnnl_primitive_desc_query_md(pd, dnnl_query_weights_md, 0);
   FM_TRY(fm_primitive_init(&state->backward_data, pd));
   FM_TRY(fm_primitive_add(&state->backward_data, DNNL_ARG_DIFF_SRC, &source));
@@ -147,6 +165,7 @@ static fm_status backward_prepare_primitives(fm_op_context *context, dnnl_alg_ki
                                              size_t *diff_bytes) {
   conv2d_state *state = context->state;
   fm_primitive_release(&state->backward_data); // of an algorithm that failed halfway
+  fm_primitive_release(&state->dx_reorder);
   fm_primitive_release(&state->backward_weights);
   fm_primitive_release(&state->weight_gradient_reorder);
   backward_geometry g = {.algorithm = algorithm};
@@ -196,8 +215,8 @@ fm_status fm_conv2d_prepare_backward(fm_op_context *context) {
   context->reads_x_in_backward[1] = state->batch_norm && o->act == FM_ACT_HARD_SWISH;
   const size_t channels = (size_t)(o->out_channels + 16) * sizeof(float);
   size_t used = 0;
-  const bool reorders =
-      state->reorders_source && state->wants_weight_gradient && !state->own_depthwise;
+  const bool reorders = state->reorders_source && !state->own_depthwise &&
+                        (state->wants_weight_gradient || state->reorders_dx);
   state->scratch_source = backward_take(&used, reorders ? fm_tensor_bytes(&state->source) : 0);
   state->scratch_dy =
       backward_take(&used, state->own_activation ? 0 : fm_tensor_bytes(&context->y));
@@ -291,12 +310,20 @@ static fm_status backward_data(fm_op_context *context, void *dz) {
     return FM_OK;
   }
   fm_primitive *primitive = &state->backward_data;
-  fm_primitive_set(primitive, DNNL_ARG_DIFF_SRC, context->dx[0].data);
+  // The weights' gradient has been made, so that x as forward read it is done with.
+  void *dx = state->reorders_dx ? (uint8_t *)context->scratch + state->scratch_source
+                                : context->dx[0].data;
+  fm_primitive_set(primitive, DNNL_ARG_DIFF_SRC, dx);
   fm_primitive_set(primitive, DNNL_ARG_WEIGHTS, weight);
   fm_primitive_set(primitive, DNNL_ARG_DIFF_DST, dz);
   fm_primitive_set(primitive, DNNL_ARG_SCRATCHPAD,
                    (uint8_t *)context->scratch + state->scratch_pad_data);
-  return fm_primitive_run(primitive);
+  FM_TRY(fm_primitive_run(primitive));
+  if (!state->reorders_dx)
+    return FM_OK;
+  fm_primitive_set(&state->dx_reorder, DNNL_ARG_FROM, dx);
+  fm_primitive_set(&state->dx_reorder, DNNL_ARG_TO, context->dx[0].data);
+  return fm_primitive_run(&state->dx_reorder);
 }
 
 // dz: the gradient of the convolution's output, NULL where it is the loops' work to make it.
