@@ -340,61 +340,6 @@ static void chunk_turn_out(const chunk_rows *rows, size_t block, const float *ru
     chunk_turn(rows->first, rows->area, run, block, rows->pixels, rows->channels);
 }
 
-// Whole pixels of one block of a tensor with larger blocks, most often all channels beside each
-// other: of each pixel a strip. A plane of strips is read by every one of its blocks in turn, so
-// what is far is fetched ahead.
-typedef struct chunk_strips {
-  size_t place, step, pixels;
-} chunk_strips;
-
-enum { CHUNK_STRIP_LANES = 16, CHUNK_STRIPS_AHEAD = 16 };
-
-static bool chunk_has_strips(const fm_tensor *t, const fm_tensor *layout, size_t start,
-                             size_t count) {
-  const size_t block = (size_t)layout->block;
-  return !fm_dtype_is_int8(t->dtype) && block == CHUNK_STRIP_LANES && t->block > layout->block &&
-         t->block % layout->block == 0 && t->shape.c % layout->block == 0 && start % block == 0 &&
-         count % block == 0;
-}
-
-static chunk_strips chunk_strips_of(const fm_tensor *t, const fm_tensor *layout, size_t start,
-                                    size_t count) {
-  const chunk_lane first = chunk_lane_of(t, layout, start, count, 0);
-  return (chunk_strips){
-      .place = first.place, .step = first.step, .pixels = count / (size_t)layout->block};
-}
-
-FM_KERNEL static void chunk_read_short_strips(const chunk_strips *strips, const uint16_t *from,
-                                              float *restrict run) {
-  for (size_t i = 0; i < strips->pixels; i++, from += strips->step, run += CHUNK_STRIP_LANES) {
-    __builtin_prefetch(from + CHUNK_STRIPS_AHEAD * strips->step);
-    for (size_t k = 0; k < CHUNK_STRIP_LANES; k++)
-      run[k] = fm_bf16_to_f32(from[k]);
-  }
-}
-
-static void chunk_read_strips(const chunk_strips *strips, const fm_tensor *t, float *run) {
-  if (t->dtype == FM_BF16) {
-    chunk_read_short_strips(strips, (const uint16_t *)t->data + strips->place, run);
-    return;
-  }
-  const float *from = (const float *)t->data + strips->place;
-  for (size_t i = 0; i < strips->pixels; i++, from += strips->step, run += CHUNK_STRIP_LANES)
-    memcpy(run, from, CHUNK_STRIP_LANES * sizeof *run);
-}
-
-static void chunk_write_strips(const chunk_strips *strips, const fm_tensor *t, const float *run) {
-  if (t->dtype == FM_BF16) {
-    uint16_t *to = (uint16_t *)t->data + strips->place;
-    for (size_t i = 0; i < strips->pixels; i++, to += strips->step, run += CHUNK_STRIP_LANES)
-      fm_bf16_pack(to, run, CHUNK_STRIP_LANES);
-    return;
-  }
-  float *to = (float *)t->data + strips->place;
-  for (size_t i = 0; i < strips->pixels; i++, to += strips->step, run += CHUNK_STRIP_LANES)
-    memcpy(to, run, CHUNK_STRIP_LANES * sizeof *run);
-}
-
 const float *fm_chunk_read(const fm_tensor *t, const fm_tensor *layout, size_t start, size_t count,
                            float *buffer) {
   if (chunk_same(t, layout)) {
@@ -408,11 +353,6 @@ const float *fm_chunk_read(const fm_tensor *t, const fm_tensor *layout, size_t s
     if (chunk_turns(t, layout, start + done, part)) {
       const chunk_rows rows = chunk_rows_of(t, layout, start + done, part);
       chunk_turn_in(&rows, (size_t)layout->block, buffer + done);
-      continue;
-    }
-    if (chunk_has_strips(t, layout, start + done, part)) {
-      const chunk_strips strips = chunk_strips_of(t, layout, start + done, part);
-      chunk_read_strips(&strips, t, buffer + done);
       continue;
     }
     for (size_t k = 0; k < (size_t)layout->block; k++) {
@@ -442,11 +382,6 @@ void fm_chunk_write(const fm_tensor *t, const fm_tensor *layout, size_t start, s
     if (chunk_turns(t, layout, start + done, part)) {
       const chunk_rows rows = chunk_rows_of(t, layout, start + done, part);
       chunk_turn_out(&rows, (size_t)layout->block, values + done);
-      continue;
-    }
-    if (chunk_has_strips(t, layout, start + done, part)) {
-      const chunk_strips strips = chunk_strips_of(t, layout, start + done, part);
-      chunk_write_strips(&strips, t, values + done);
       continue;
     }
     for (size_t k = 0; k < (size_t)layout->block; k++) {

@@ -32,14 +32,13 @@ static fm_value trained_conv(fm_graph *graph, fm_value x, const fm_conv2d_option
 }
 
 static void trained_build(fm_graph *graph, const trained_case *c) {
-  const fm_value x = trained_conv(graph, fm_graph_input(graph, "x", NARROW, true),
-                                  &(fm_conv2d_options){.name = "first",
-                                                       .out_channels = NARROW,
-                                                       .kernel = 1});
-  fm_value value = trained_conv(
-      graph, x,
-      &(fm_conv2d_options){
-          .name = "expand", .out_channels = WIDE, .kernel = 1, .act = FM_ACT_RELU6});
+  const fm_value x =
+      trained_conv(graph, fm_graph_input(graph, "x", NARROW, true),
+                   &(fm_conv2d_options){.name = "first", .out_channels = NARROW, .kernel = 1});
+  fm_value value =
+      trained_conv(graph, x,
+                   &(fm_conv2d_options){
+                       .name = "expand", .out_channels = WIDE, .kernel = 1, .act = FM_ACT_RELU6});
   value = trained_conv(graph, value,
                        &(fm_conv2d_options){.name = "depthwise",
                                             .out_channels = WIDE,
@@ -69,8 +68,7 @@ static void trained_fill(const fm_tensor *t, unsigned seed) {
     seed = seed * 1664525u + 1013904223u;
     values[i] = (float)(seed >> 8) / (float)(1 << 23) - 1;
   }
-  fm_tensor_copy(t,
-                 &(fm_tensor){.dtype = FM_F32, .shape = t->shape, .block = 1, .data = values});
+  fm_tensor_copy(t, &(fm_tensor){.dtype = FM_F32, .shape = t->shape, .block = 1, .data = values});
   free(values);
 }
 

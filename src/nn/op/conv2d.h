@@ -48,6 +48,9 @@ typedef struct conv2d_state {
   bool reorders_source, reorders_residual, reorders_weight_gradient, reorders_dx;
   fm_working *weight, *bias, *weight_backward;
   fm_tensor source; // x in the layout the primitive wants
+  // As forward has them: of as many channels as a block has, fm_tensor cannot say whether they are
+  // a block or all of them, and oneDNN is slow where the one meets the other.
+  dnnl_memory_desc_t source_desc, destination_desc;
   bool int8;
   float *int8_bias;         // of oneDNN's product in whole numbers, else NULL
   bool batch_norm;          // with batch statistics

@@ -31,8 +31,8 @@ typedef struct backward_geometry {
 static fm_status backward_geometry_init(backward_geometry *g, const fm_op_context *context) {
   const conv2d_state *state = context->state;
   const conv2d_options *o = backward_options(context->node);
-  FM_TRY(fm_dnnl_desc(&g->source, &state->source));
-  FM_TRY(fm_dnnl_desc(&g->destination, &context->y));
+  g->source = state->source_desc;
+  g->destination = state->destination_desc;
   const dnnl_dims_t channels = {o->out_channels};
   FM_DNNL(dnnl_memory_desc_init_by_tag(&g->bias, 1, channels, dnnl_f32, dnnl_a));
   fm_conv2d_geometry_of(&g->conv, o);
@@ -84,8 +84,9 @@ static fm_status backward_prepare_data(fm_op_context *context, const backward_ge
     FM_TRY(fm_conv2d_weight_desc(&plain, context, FM_F32, true));
     return backward_working(context, &plain);
   }
-  dnnl_memory_desc_t source;
-  FM_TRY(fm_dnnl_desc(&source, &context->x[0]));
+  dnnl_memory_desc_t source = g->source;
+  if (state->reorders_source)
+    FM_TRY(fm_dnnl_desc(&source, &context->x[0]));
   dnnl_primitive_desc_t pd;
   FM_TRY(backward_data_describe(&pd, context, g, &source));
   state->reorders_dx = state->reorders_source && fm_dnnl_is_reference(pd);
