@@ -129,7 +129,7 @@ static fm_status facemask_run(facemask_model *model, const fm_image *image, face
   fm_detections found = {0};
   fm_status status = fm_predictor_prepare(model->predictor, image, inputs);
   if (status == FM_OK) {
-    status = fm_predictor_detect(model->predictor, inputs, &found);
+    status = fm_predictor_detect(model->predictor, image, inputs, &found);
     fm_predictor_inputs_release(model->predictor, inputs);
   }
   free(inputs);

@@ -112,6 +112,9 @@ const fm_option fm_model_options[] = {
     ROW_FLOATS("model.views", views, -4, 4, "[1]",
                "detection looks at each picture at these sizes (factors of min_size and max_size; "
                "-1 in a mirror) and fuses what it finds"),
+    ROW_INT("model.focus", focus, 0, FM_CONFIG_SIDE_MAX, "0",
+            "views after the first see only the part of a picture where it found faces, the "
+            "smallest at most so many pixels large (0: all of it)"),
     ROW_ENUM(
         "model.score", score, "class|overlap", "class",
         "a detection's score: the probability of its class, or that times the overlap with the "

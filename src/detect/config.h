@@ -57,6 +57,7 @@ typedef struct fm_model_config {
   int cascade_stages;
   float box_vote_thresh;
   fm_float_list views; // factors of min_size and max_size; a negative one is seen in a mirror
+  int focus;           // pixels that later views show the smallest face in at most; 0: they see all
   int score;           // fm_score: class|overlap
   bool whole_pixels;   // of the corners of detections, as who shows them names pixels
   int loss_box;        // fm_box_loss,   key loss.box

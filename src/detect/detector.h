@@ -61,6 +61,9 @@ typedef struct fm_input {
 FM_MUST_USE fm_status fm_input_make(fm_input *out, const fm_model_config *config,
                                     const fm_image *image, const fm_box *boxes,
                                     const int32_t *labels, size_t box_count);
+// The same without boxes, `width` x `height` large whatever the configuration says.
+FM_MUST_USE fm_status fm_input_make_sized(fm_input *out, const fm_model_config *config,
+                                          const fm_image *image, int width, int height);
 void fm_input_release(fm_input *input);
 
 typedef struct fm_losses {

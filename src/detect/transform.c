@@ -191,26 +191,42 @@ static fm_status transform_boxes(fm_input *out, const fm_box *boxes, const int32
   return FM_OK;
 }
 
-fm_status fm_input_make(fm_input *out, const fm_model_config *config, const fm_image *image,
-                        const fm_box *boxes, const int32_t *labels, size_t box_count) {
-  *out = (fm_input){.source_width = image->width, .source_height = image->height};
+static fm_status transform_check(const fm_image *image) {
   if (image->width < 1 || image->height < 1 || image->width > FM_IMAGE_SIDE_MAX ||
       image->height > FM_IMAGE_SIDE_MAX)
     return fm_fail(FM_ERR_SHAPE, "a picture of %d x %d pixels", image->width, image->height);
-  transform_size(config, image, &out->width, &out->height);
+  return FM_OK;
+}
+
+fm_status fm_input_make_sized(fm_input *out, const fm_model_config *config, const fm_image *image,
+                              int width, int height) {
+  *out = (fm_input){.source_width = image->width,
+                    .source_height = image->height,
+                    .width = width,
+                    .height = height};
+  FM_TRY(transform_check(image));
   transform_pass pass = {.image = image, .width = out->width, .height = out->height};
   transform_fill_table(&pass, config);
   fm_status status = transform_prepare(&pass);
   if (status < 0)
     return status;
   out->pixels = malloc((size_t)out->width * (size_t)out->height * 3 * sizeof(float));
-  if (out->pixels) {
+  if (out->pixels)
     transform_run(&pass, out->pixels);
-    status = transform_boxes(out, boxes, labels, box_count);
-  } else {
+  else
     status = fm_fail(FM_ERR_MEMORY, "out of memory (%d x %d pixels)", out->width, out->height);
-  }
   free(pass.memory);
+  return status;
+}
+
+fm_status fm_input_make(fm_input *out, const fm_model_config *config, const fm_image *image,
+                        const fm_box *boxes, const int32_t *labels, size_t box_count) {
+  *out = (fm_input){0};
+  FM_TRY(transform_check(image));
+  int width, height;
+  transform_size(config, image, &width, &height);
+  FM_TRY(fm_input_make_sized(out, config, image, width, height));
+  const fm_status status = transform_boxes(out, boxes, labels, box_count);
   if (status < 0)
     fm_input_release(out);
   return status;

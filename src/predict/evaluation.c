@@ -8,6 +8,7 @@
 #include "base/progress.h"
 #include "data/loader.h"
 #include "data/picture_cache.h"
+#include "image/crop.h"
 
 typedef struct evaluation {
   const fm_evaluation_options *options;
@@ -20,6 +21,7 @@ typedef struct evaluation {
 // What the loader makes of a picture. The loader releases inputs without saying of whom they are.
 typedef struct evaluation_item {
   const fm_predictor *predictor;
+  fm_image image; // for views that follow from what the first one found
   fm_input *inputs;
 } evaluation_item;
 
@@ -30,13 +32,17 @@ static fm_status evaluation_make(const void *user, const fm_image *image, const 
   evaluation_item *item = out;
   fm_input *inputs = calloc((size_t)fm_predictor_inputs(user), sizeof *inputs);
   FM_CHECK_ALLOC(inputs);
-  const fm_status status = fm_predictor_prepare(user, image, inputs);
-  if (status < 0) {
-    free(inputs);
-    return status;
+  *item = (evaluation_item){.predictor = user};
+  fm_status status = fm_image_crop(&item->image, image, 0, 0, image->width, image->height);
+  if (status >= 0)
+    status = fm_predictor_prepare(user, &item->image, inputs);
+  if (status >= 0) {
+    item->inputs = inputs;
+    return FM_OK;
   }
-  *item = (evaluation_item){user, inputs};
-  return FM_OK;
+  fm_image_release(&item->image);
+  free(inputs);
+  return status;
 }
 
 static void evaluation_release_item(void *input) {
@@ -44,6 +50,7 @@ static void evaluation_release_item(void *input) {
   if (item->inputs)
     fm_predictor_inputs_release(item->predictor, item->inputs);
   free(item->inputs);
+  fm_image_release(&item->image);
   *item = (evaluation_item){0};
 }
 
@@ -102,7 +109,7 @@ static fm_status evaluation_picture(const evaluation *self, const fm_loader_batc
   const evaluation_item *item = batch->inputs;
   const int64_t image = (int64_t)self->position[batch->samples[0]];
   fm_detections found;
-  FM_TRY(fm_predictor_detect(self->options->predictor, item->inputs, &found));
+  FM_TRY(fm_predictor_detect(self->options->predictor, &item->image, item->inputs, &found));
   for (size_t i = 0; i < found.count; ++i)
     found.items[i].label = self->labels[found.items[i].label];
   fm_status status = fm_eval_boxes_add_sample(

@@ -65,7 +65,8 @@ static fm_status found_picture(const fm_find_options *options, fm_found_drawing 
                               .width = picture->image.width,
                               .height = picture->image.height};
   const double start = fm_clock();
-  FM_TRY(fm_predictor_detect(options->predictor, picture->inputs, &found->detections));
+  FM_TRY(fm_predictor_detect(options->predictor, &picture->image, picture->inputs,
+                             &found->detections));
   found->seconds = fm_clock() - start + picture->seconds;
   ++out->count;
   return drawing ? fm_found_drawing_put(drawing, found, &picture->image) : FM_OK;

@@ -50,11 +50,15 @@ typedef struct fuse_work {
 // shows the face in. Exponents are taken against the largest, so that one weight is never lost.
 static void fuse_weigh(const fuse_work *work, fm_box box) {
   const float *sizes = work->options->sizes;
+  const fm_box *seen = work->options->seen;
+  const float x = (box.x1 + box.x2) / 2, y = (box.y1 + box.y2) / 2;
   const double side = sqrt(fmax((double)fm_box_area(box), 1e-6));
   double largest = -INFINITY, sum = 0;
   for (size_t i = 0; i < work->lists; ++i) {
     const double distance = sizes ? log(side * (double)sizes[i]) : 0;
     work->weights[i] = -distance * distance / (2 * FUSE_VARIANCE);
+    if (seen && !(x >= seen[i].x1 && x <= seen[i].x2 && y >= seen[i].y1 && y <= seen[i].y2))
+      work->weights[i] = -INFINITY;
     largest = fmax(largest, work->weights[i]);
   }
   for (size_t i = 0; i < work->lists; ++i)

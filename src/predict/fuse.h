@@ -17,6 +17,9 @@ typedef struct fm_fuse_options {
   // Of each list: the size its network sees of what is a pixel wide and high here, as a part of the
   // size it sees best. NULL: all lists count alike.
   const float *sizes;
+  // The part of the picture that each list's network saw: a list does not count for boxes whose
+  // middle lies outside. NULL: all saw all of it. At least one list has seen each box's place.
+  const fm_box *seen;
   bool overlap; // a score is also lowered by the overlap that its box is likely to have
 } fm_fuse_options;
 

@@ -9,6 +9,7 @@
 
 #include "detect/weight_ranges.h"
 #include "detect/weights.h"
+#include "predict/focus.h"
 #include "predict/fuse.h"
 #include "train/config.h"
 
@@ -30,6 +31,10 @@ typedef struct predictor_view {
   int member;
   float scale;
   bool mirrored;
+  bool leads;    // says to the member's other views what to see of a picture
+  bool focused;  // sees what that one said, place and size
+  int first;     // that view's number
+  float largest; // the largest scale of the member's focused views
 } predictor_view;
 
 struct fm_predictor {
@@ -170,11 +175,23 @@ static double predictor_best_size(const fm_model_config *config) {
   return exp(sum / count);
 }
 
-static void predictor_add_views(fm_predictor *self, const fm_float_list *scales) {
-  for (int i = 0; i < scales->count; ++i)
+static void predictor_add_views(fm_predictor *self, const fm_model_config *config) {
+  const fm_float_list *scales = &config->views;
+  const int first = self->view_count;
+  const bool focuses = config->focus > 0 && scales->count > 1;
+  float largest = 0;
+  for (int i = 1; i < scales->count; ++i)
+    largest = fmaxf(largest, fabsf(scales->values[i]));
+  for (int i = 0; i < scales->count; ++i) {
+    const float scale = scales->values[i];
     self->views[self->view_count++] = (predictor_view){.member = self->member_count,
-                                                       .scale = fabsf(scales->values[i]),
-                                                       .mirrored = scales->values[i] < 0};
+                                                       .scale = fabsf(scale),
+                                                       .mirrored = scale < 0,
+                                                       .leads = focuses && i == 0,
+                                                       .focused = focuses && i > 0,
+                                                       .first = first,
+                                                       .largest = largest};
+  }
 }
 
 static fm_status predictor_add_member(fm_predictor *self, const fm_predictor_options *options,
@@ -199,7 +216,7 @@ static fm_status predictor_add_member(fm_predictor *self, const fm_predictor_opt
   const fm_detector_options detector = {
       .config = &member->config, .class_count = count, .precision = precision, .blank = true};
   FM_TRY(fm_detector_new(&member->detector, &detector));
-  predictor_add_views(self, &member->config.views);
+  predictor_add_views(self, &member->config);
   ++self->member_count; // from here on fm_predictor_free frees the detector
   FM_TRY(predictor_load_weights(member->detector, path));
   return precision == FM_S8 ? fm_weight_ranges_load(member->detector, path) : FM_OK;
@@ -284,10 +301,38 @@ static fm_status predictor_resize(const predictor_member *member, float scale,
   return fm_input_make(out, &config, image, NULL, NULL, 0);
 }
 
+// `first`: what the member's first view found, NULL for that view itself.
+static fm_status predictor_focus(const fm_predictor *self, const predictor_view *view,
+                                 const fm_image *image, const fm_detections *first, fm_focus *focus,
+                                 fm_input *out) {
+  const fm_model_config *config = &self->members[view->member].config;
+  const float low = fminf((float)image->width, (float)image->height);
+  const float high = fmaxf((float)image->width, (float)image->height);
+  const float one = fminf((float)config->min_size / low, (float)config->max_size / high);
+  const fm_focus_options options = {.width = image->width,
+                                    .height = image->height,
+                                    .scale = one * view->scale,
+                                    .ceiling = one * view->largest,
+                                    .most = (float)config->focus,
+                                    .longest = (int)ceilf((float)config->max_size * view->scale)};
+  *focus = fm_focus_choose(&options, first);
+  return fm_focus_input(out, focus, config, image);
+}
+
+// All of the picture, for a view that is not focused.
+static fm_status predictor_show(const fm_predictor *self, const predictor_view *view,
+                                const fm_image *image, fm_input *out) {
+  fm_focus all;
+  return view->leads ? predictor_focus(self, view, image, NULL, &all, out)
+                     : predictor_resize(&self->members[view->member], view->scale, image, out);
+}
+
 // The view `at` of a picture. Two of a member that differ in being mirrored share the resizing.
 static fm_status predictor_prepare_view(const fm_predictor *self, int at, const fm_image *image,
                                         fm_input *inputs) {
   const predictor_view *view = &self->views[at];
+  if (view->focused)
+    return FM_OK;
   for (int i = 0; i < at; ++i) {
     const predictor_view *other = &self->views[i];
     if (other->member == view->member && other->scale == view->scale &&
@@ -295,9 +340,9 @@ static fm_status predictor_prepare_view(const fm_predictor *self, int at, const 
       return predictor_mirror(&inputs[i], &inputs[at]);
   }
   if (!view->mirrored)
-    return predictor_resize(&self->members[view->member], view->scale, image, &inputs[at]);
+    return predictor_show(self, view, image, &inputs[at]);
   fm_input plain;
-  FM_TRY(predictor_resize(&self->members[view->member], view->scale, image, &plain));
+  FM_TRY(predictor_show(self, view, image, &plain));
   const fm_status status = predictor_mirror(&plain, &inputs[at]);
   fm_input_release(&plain);
   return status;
@@ -369,14 +414,75 @@ static void predictor_name_pixels(fm_detections *list) {
 }
 
 static fm_status predictor_run_input(const fm_predictor *self, const predictor_context *context,
-                                     int at, const fm_input *inputs, fm_detections *out) {
-  const predictor_view *view = &self->views[at];
-  FM_TRY(fm_detector_detect(context->detectors[view->member], &inputs[at], 1, out));
+                                     const predictor_view *view, const fm_input *input,
+                                     fm_detections *out) {
+  FM_TRY(fm_detector_detect(context->detectors[view->member], input, 1, out));
   if (view->mirrored)
-    predictor_mirror_boxes(out, (float)inputs[at].source_width);
+    predictor_mirror_boxes(out, (float)input->source_width);
   if (self->members[view->member].config.inclusive_boxes)
     predictor_name_pixels(out);
   return FM_OK;
+}
+
+// All views of a picture as they are run.
+typedef struct predictor_looks {
+  const fm_predictor *predictor;
+  const predictor_context *context;
+  const fm_image *image;
+  const fm_input *inputs; // of the views that see all of it
+  fm_detections lists[FM_PREDICTOR_MEMBERS_MAX * FM_VIEWS_MAX];
+  float sizes[FM_PREDICTOR_MEMBERS_MAX * FM_VIEWS_MAX]; // fm_fuse_options
+  fm_box seen[FM_PREDICTOR_MEMBERS_MAX * FM_VIEWS_MAX];
+} predictor_looks;
+
+// From the part of the picture that a view saw to the picture, where boxes may end beyond it.
+static void predictor_move(fm_detections *list, fm_box seen, const fm_image *image) {
+  size_t kept = 0;
+  for (size_t i = 0; i < list->count; ++i) {
+    fm_detection d = list->items[i];
+    d.box = (fm_box){d.box.x1 + seen.x1, d.box.y1 + seen.y1,
+                     fminf(d.box.x2 + seen.x1, (float)image->width),
+                     fminf(d.box.y2 + seen.y1, (float)image->height)};
+    if (d.box.x2 > d.box.x1 && d.box.y2 > d.box.y1)
+      list->items[kept++] = d;
+  }
+  list->count = kept;
+}
+
+// Runs view `at`, whose input shows the part of the picture from (x, y) on.
+static fm_status predictor_look(predictor_looks *self, int at, const fm_input *input, int x,
+                                int y) {
+  const predictor_view *view = &self->predictor->views[at];
+  const double pixels = (double)input->width / input->source_width;
+  self->sizes[at] = (float)(pixels / self->predictor->members[view->member].best_size);
+  self->seen[at] = (fm_box){(float)x, (float)y, (float)(x + input->source_width),
+                            (float)(y + input->source_height)};
+  FM_TRY(predictor_run_input(self->predictor, self->context, view, input, &self->lists[at]));
+  if (view->leads || view->focused)
+    predictor_move(&self->lists[at], self->seen[at], self->image);
+  return FM_OK;
+}
+
+static fm_status predictor_look_mirrored(predictor_looks *self, int at, const fm_input *plain,
+                                         const fm_focus *focus) {
+  fm_input mirrored;
+  FM_TRY(predictor_mirror(plain, &mirrored));
+  const fm_status status = predictor_look(self, at, &mirrored, focus->x, focus->y);
+  fm_input_release(&mirrored);
+  return status;
+}
+
+// Runs view `at`, which looks where the first one of its member says.
+static fm_status predictor_look_again(predictor_looks *self, int at) {
+  const predictor_view *view = &self->predictor->views[at];
+  fm_focus focus;
+  fm_input again;
+  FM_TRY(predictor_focus(self->predictor, view, self->image, &self->lists[view->first], &focus,
+                         &again));
+  const fm_status status = view->mirrored ? predictor_look_mirrored(self, at, &again, &focus)
+                                          : predictor_look(self, at, &again, focus.x, focus.y);
+  fm_input_release(&again);
+  return status;
 }
 
 // Sides stay in order and, of an edge each, a pixel apart.
@@ -393,50 +499,48 @@ static void predictor_round(fm_detections *list, bool inclusive) {
 }
 
 // A single list is fused too when its scores are to tell the overlap.
-static fm_status predictor_fuse(const fm_predictor *self, const predictor_context *context,
-                                const fm_input *inputs, fm_detections *out) {
-  const int count = fm_predictor_inputs(self);
-  fm_detections lists[FM_PREDICTOR_MEMBERS_MAX * FM_VIEWS_MAX] = {0};
-  float sizes[FM_PREDICTOR_MEMBERS_MAX * FM_VIEWS_MAX];
-  for (int i = 0; i < count; ++i) {
-    const double pixels = (double)inputs[i].width / inputs[i].source_width;
-    sizes[i] = (float)(pixels / self->members[self->views[i].member].best_size);
-  }
+static fm_status predictor_fuse(predictor_looks *looks, fm_detections *out) {
+  const fm_predictor *self = looks->predictor;
   const fm_model_config *first = &self->members[0].config;
   const fm_fuse_options fuse = {.threshold = first->box_nms_thresh,
                                 .agnostic = self->agnostic,
                                 .score = self->score,
                                 .limit = (size_t)first->box_detections_per_img,
-                                .sizes = sizes,
+                                .sizes = looks->sizes,
+                                .seen = looks->seen,
                                 .overlap = first->score == FM_SCORE_OVERLAP};
   fm_status status = FM_OK;
   int done = 0;
-  for (; status >= 0 && done < count; ++done)
-    status = predictor_run_input(self, context, done, inputs, &lists[done]);
+  for (; status >= 0 && done < self->view_count; ++done)
+    status = self->views[done].focused ? predictor_look_again(looks, done)
+                                       : predictor_look(looks, done, &looks->inputs[done], 0, 0);
   if (status >= 0)
-    status = fm_fuse_detections(&fuse, lists, (size_t)done, out);
+    status = fm_fuse_detections(&fuse, looks->lists, (size_t)done, out);
   for (int i = 0; i < done; ++i)
-    fm_detections_release(&lists[i]);
+    fm_detections_release(&looks->lists[i]);
   return status;
 }
 
-static fm_status predictor_run(const fm_predictor *self, const predictor_context *context,
-                               const fm_input *inputs, fm_detections *out) {
+static fm_status predictor_run(predictor_looks *looks, fm_detections *out) {
+  const fm_predictor *self = looks->predictor;
   const fm_model_config *first = &self->members[0].config;
-  if (fm_predictor_inputs(self) == 1 && first->score == FM_SCORE_CLASS)
-    FM_TRY(predictor_run_input(self, context, 0, inputs, out));
+  if (self->view_count == 1 && first->score == FM_SCORE_CLASS)
+    FM_TRY(predictor_run_input(self, looks->context, &self->views[0], &looks->inputs[0], out));
   else
-    FM_TRY(predictor_fuse(self, context, inputs, out));
+    FM_TRY(predictor_fuse(looks, out));
   if (first->whole_pixels)
     predictor_round(out, first->inclusive_boxes);
   return FM_OK;
 }
 
-fm_status fm_predictor_detect(fm_predictor *predictor, const fm_input *inputs, fm_detections *out) {
+fm_status fm_predictor_detect(fm_predictor *predictor, const fm_image *image,
+                              const fm_input *inputs, fm_detections *out) {
   *out = (fm_detections){0};
   predictor_context *context;
   FM_TRY(predictor_take(predictor, &context));
-  const fm_status status = predictor_run(predictor, context, inputs, out);
+  predictor_looks looks = {
+      .predictor = predictor, .context = context, .image = image, .inputs = inputs};
+  const fm_status status = predictor_run(&looks, out);
   predictor_give_back(predictor, context);
   return status;
 }

@@ -40,14 +40,15 @@ const fm_classes *fm_predictor_classes(const fm_predictor *predictor); // lent
 // False when the weights did not say what their classes are called.
 bool fm_predictor_names_known(const fm_predictor *predictor);
 
-// What the members' networks read, one input a view. Safe in any thread. `inputs` has room for
-// fm_predictor_inputs of them and needs no release after a failure.
+// What the members' networks read, one input a view; views that follow from what the first one
+// finds (model.focus) stay empty. Safe in any thread. `inputs` has room for fm_predictor_inputs of
+// them and needs no release after a failure.
 FM_MUST_USE fm_status fm_predictor_prepare(const fm_predictor *predictor, const fm_image *image,
                                            fm_input *inputs);
 void fm_predictor_inputs_release(const fm_predictor *predictor, fm_input *inputs);
-// Detections in the picture the inputs were prepared from, by falling score; release them. Safe in
-// any thread: each call takes a detector from a pool that grows to the number of threads.
-FM_MUST_USE fm_status fm_predictor_detect(fm_predictor *predictor, const fm_input *inputs,
-                                          fm_detections *out);
+// Detections in `image`, from which the inputs were prepared, by falling score; release them. Safe
+// in any thread: each call takes a detector from a pool that grows to the number of threads.
+FM_MUST_USE fm_status fm_predictor_detect(fm_predictor *predictor, const fm_image *image,
+                                          const fm_input *inputs, fm_detections *out);
 
 #endif

@@ -297,8 +297,8 @@ const char *fm_config_precision_name(fm_dtype precision) {
 
 // The keys that no training reads.
 static bool config_is_of_detection(const char *key) {
-  return strcmp(key, "model.views") == 0 || strcmp(key, "model.score") == 0 ||
-         strcmp(key, "model.whole_pixels") == 0;
+  return strcmp(key, "model.views") == 0 || strcmp(key, "model.focus") == 0 ||
+         strcmp(key, "model.score") == 0 || strcmp(key, "model.whole_pixels") == 0;
 }
 
 // The keys that change how a run is carried out or how long, but no step of it.

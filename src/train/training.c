@@ -109,8 +109,8 @@ static bool training_same_floats(const fm_float_list *a, const fm_float_list *b)
 }
 
 static bool training_same_detection(const fm_model_config *a, const fm_model_config *b) {
-  return training_same_floats(&a->views, &b->views) && a->score == b->score &&
-         a->whole_pixels == b->whole_pixels;
+  return training_same_floats(&a->views, &b->views) && a->focus == b->focus &&
+         a->score == b->score && a->whole_pixels == b->whole_pixels;
 }
 
 // The stored settings hold; what the call says must agree with them, or is a change that a run

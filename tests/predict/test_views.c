@@ -58,7 +58,7 @@ static fm_detections detect_with(const char *more, float scale, bool mirrored, c
   assert_int_equal(fm_predictor_prepare(predictor, &image, inputs), FM_OK);
   *width = inputs[0].width;
   fm_detections out;
-  assert_int_equal(fm_predictor_detect(predictor, inputs, &out), FM_OK);
+  assert_int_equal(fm_predictor_detect(predictor, &image, inputs, &out), FM_OK);
   fm_predictor_inputs_release(predictor, inputs);
   fm_image_release(&image);
   fm_predictor_free(predictor);

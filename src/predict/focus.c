@@ -1,0 +1,101 @@
+// The part of a picture that holds faces, and a size for it.
+#include "predict/focus.h"
+
+#include <math.h>
+
+#include "detect/box.h"
+#include "image/crop.h"
+
+// Chosen on the folds (docs/accuracy.md).
+#define FOCUS_MAYBE 0.15f // from this score on a detection belongs to the part,
+#define FOCUS_SURE 0.3f   // from this one on it says how large faces are
+#define FOCUS_AROUND 0.4f // of a box's sides, and
+#define FOCUS_MARGIN 8.0f // pixels of the picture are kept around it
+#define FOCUS_LEAST 0.15f // of the scale wanted, however large the smallest face
+
+// Shown sides: multiples of the pyramid's stride, each this much longer than the one before. A plan
+// for a new size costs as much as a look, a look at more than is needed in proportion.
+enum { FOCUS_STEP = 32, FOCUS_SHORTEST = 96 };
+#define FOCUS_GROWTH 1.3
+
+// The factor of all later looks that keeps the smallest face from being shown too large.
+static float focus_factor(const fm_focus_options *options, const fm_detections *first) {
+  float smallest = INFINITY;
+  for (size_t i = 0; i < first->count; ++i)
+    if (first->items[i].score >= FOCUS_SURE)
+      smallest = fminf(smallest, sqrtf(fmaxf(fm_box_area(first->items[i].box), 1)));
+  const float shown = smallest * options->ceiling;
+  return isfinite(shown) && shown > options->most ? fmaxf(options->most / shown, FOCUS_LEAST) : 1;
+}
+
+static fm_box focus_part(const fm_focus_options *options, const fm_detections *first) {
+  const fm_box whole = {0, 0, (float)options->width, (float)options->height};
+  fm_box part = {INFINITY, INFINITY, -INFINITY, -INFINITY};
+  for (size_t i = 0; i < first->count; ++i) {
+    if (first->items[i].score < FOCUS_MAYBE)
+      continue;
+    const fm_box box = first->items[i].box;
+    const float across = FOCUS_AROUND * (box.x2 - box.x1) + FOCUS_MARGIN;
+    const float down = FOCUS_AROUND * (box.y2 - box.y1) + FOCUS_MARGIN;
+    part = (fm_box){fminf(part.x1, box.x1 - across), fminf(part.y1, box.y1 - down),
+                    fmaxf(part.x2, box.x2 + across), fmaxf(part.y2, box.y2 + down)};
+  }
+  part = (fm_box){fmaxf(part.x1, 0), fmaxf(part.y1, 0), fminf(part.x2, whole.x2),
+                  fminf(part.y2, whole.y2)};
+  return part.x2 > part.x1 && part.y2 > part.y1 ? part : whole;
+}
+
+// The shortest of the shown sides that holds `pixels`, but no more than `longest` in whole steps.
+static int focus_side(double pixels, int longest) {
+  const int most = (longest + FOCUS_STEP - 1) / FOCUS_STEP * FOCUS_STEP;
+  int side = FOCUS_SHORTEST;
+  while (side < pixels && side < most)
+    side = (int)ceil(side * FOCUS_GROWTH / FOCUS_STEP) * FOCUS_STEP;
+  return side < most ? side : most;
+}
+
+// One axis: the part from `low` to `high` of `side` pixels.
+static void focus_fit(float low, float high, int side, float scale, int longest, int *start,
+                      int *length, int *shown) {
+  *shown = focus_side((double)(high - low) * (double)scale, longest);
+  *length = (int)ceilf((float)*shown / scale);
+  const int middle = (int)floorf((low + high - (float)*length) / 2);
+  *start = middle + *length <= side ? middle : side - *length;
+  *start = *start > 0 ? *start : 0;
+}
+
+fm_focus fm_focus_choose(const fm_focus_options *options, const fm_detections *first) {
+  const fm_detections nothing = {0};
+  const fm_detections *found = first ? first : &nothing;
+  const float scale = options->scale * focus_factor(options, found);
+  const fm_box part = focus_part(options, found);
+  fm_focus focus;
+  focus_fit(part.x1, part.x2, options->width, scale, options->longest, &focus.x, &focus.width,
+            &focus.shown_width);
+  focus_fit(part.y1, part.y2, options->height, scale, options->longest, &focus.y, &focus.height,
+            &focus.shown_height);
+  return focus;
+}
+
+static uint32_t focus_mean_colour(const fm_model_config *config) {
+  uint32_t rgb = 0;
+  for (int c = 0; c < 3; ++c) {
+    const float value = fminf(fmaxf(config->image_mean.values[c] * 255, 0), 255);
+    rgb = rgb << 8 | (uint32_t)lrintf(value);
+  }
+  return rgb;
+}
+
+fm_status fm_focus_input(fm_input *out, const fm_focus *focus, const fm_model_config *config,
+                         const fm_image *image) {
+  fm_image part;
+  FM_TRY(fm_image_new(&part, focus->width, focus->height));
+  const uint32_t rgb = focus_mean_colour(config);
+  if (rgb != 0)
+    fm_image_fill(&part, 0, 0, part.width, part.height, rgb);
+  fm_image_put(&part, image, -focus->x, -focus->y);
+  const fm_status status =
+      fm_input_make_sized(out, config, &part, focus->shown_width, focus->shown_height);
+  fm_image_release(&part);
+  return status;
+}
