@@ -2,6 +2,8 @@
 #include "predict/focus.h"
 
 #include <math.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "detect/box.h"
 #include "image/crop.h"
@@ -77,25 +79,49 @@ fm_focus fm_focus_choose(const fm_focus_options *options, const fm_detections *f
   return focus;
 }
 
-static uint32_t focus_mean_colour(const fm_model_config *config) {
-  uint32_t rgb = 0;
-  for (int c = 0; c < 3; ++c) {
-    const float value = fminf(fmaxf(config->image_mean.values[c] * 255, 0), 255);
-    rgb = rgb << 8 | (uint32_t)lrintf(value);
+// `inside` into the upper left corner of zeros of the focus's size; takes it over.
+static fm_status focus_pad(fm_input *out, const fm_focus *focus, fm_input *inside) {
+  const size_t width = (size_t)focus->shown_width, height = (size_t)focus->shown_height;
+  out->pixels = calloc(3 * width * height, sizeof *out->pixels);
+  for (size_t y = 0; out->pixels && y < 3 * (size_t)inside->height; ++y) {
+    const size_t plane = y / (size_t)inside->height, row = y % (size_t)inside->height;
+    memcpy(out->pixels + (plane * height + row) * width, inside->pixels + y * (size_t)inside->width,
+           (size_t)inside->width * sizeof *out->pixels);
   }
-  return rgb;
+  fm_input_release(inside);
+  FM_CHECK_ALLOC(out->pixels);
+  return FM_OK;
+}
+
+// How many of an axis's `shown` pixels show the picture, of which the part holds `covered` of
+// `length`.
+static int focus_filled(int covered, int length, int shown) {
+  const long filled = lround((double)covered * shown / length);
+  return filled > 1 ? (int)filled : 1;
 }
 
 fm_status fm_focus_input(fm_input *out, const fm_focus *focus, const fm_model_config *config,
                          const fm_image *image) {
-  fm_image part;
-  FM_TRY(fm_image_new(&part, focus->width, focus->height));
-  const uint32_t rgb = focus_mean_colour(config);
-  if (rgb != 0)
-    fm_image_fill(&part, 0, 0, part.width, part.height, rgb);
-  fm_image_put(&part, image, -focus->x, -focus->y);
-  const fm_status status =
-      fm_input_make_sized(out, config, &part, focus->shown_width, focus->shown_height);
+  *out = (fm_input){.source_width = focus->width,
+                    .source_height = focus->height,
+                    .width = focus->shown_width,
+                    .height = focus->shown_height};
+  const int right = image->width - focus->x, below = image->height - focus->y;
+  const int width = focus->width < right ? focus->width : right;
+  const int height = focus->height < below ? focus->height : below;
+  const bool whole = width == image->width && height == image->height;
+  fm_image part = {0};
+  if (!whole)
+    FM_TRY(fm_image_crop(&part, image, focus->x, focus->y, width, height));
+  fm_input inside;
+  fm_status status = fm_input_make_sized(&inside, config, whole ? image : &part,
+                                         focus_filled(width, focus->width, focus->shown_width),
+                                         focus_filled(height, focus->height, focus->shown_height));
   fm_image_release(&part);
-  return status;
+  FM_TRY(status);
+  if (inside.width == out->width && inside.height == out->height) {
+    out->pixels = inside.pixels;
+    return FM_OK;
+  }
+  return focus_pad(out, focus, &inside);
 }

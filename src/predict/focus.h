@@ -16,7 +16,7 @@ typedef struct fm_focus_options {
 } fm_focus_options;
 
 // A part of a picture, in its pixels, and the size the network reads it in. The part may reach
-// beyond the picture's right and lower edge.
+// beyond the picture's right and lower edge, never its left and upper one.
 typedef struct fm_focus {
   int x, y, width, height;
   int shown_width, shown_height;
@@ -28,8 +28,8 @@ typedef struct fm_focus {
 // them.
 fm_focus fm_focus_choose(const fm_focus_options *options, const fm_detections *first);
 
-// What the network reads of that part, whose size becomes fm_input's source. Beyond the picture is
-// the mean colour, as beside the smaller pictures of a batch.
+// What the network reads of that part, whose size becomes fm_input's source. Beyond the picture are
+// zeros, as beside the smaller pictures of a batch.
 FM_MUST_USE fm_status fm_focus_input(fm_input *out, const fm_focus *focus,
                                      const fm_model_config *config, const fm_image *image);
 

@@ -260,6 +260,16 @@ def truth(data):
     return entries
 
 
+def check_shipped(data):
+    """The model without an option, on faces that it was not made for; and that looking where faces are loses none."""
+    found = {words: json.loads(run("evaluate", data, *words, "--json").stdout)["mAP50"]
+             for words in ((), ("--set", "model.focus=0"), ("--views", "1"))}
+    shipped, whole, once = found.values()
+    check(shipped > 0.7, f"the shipped model finds drawn faces: mAP@.5 {shipped:.3f}")
+    check(shipped > whole - 0.08, f"as where it always sees all of a picture: {whole:.3f}")
+    check(shipped > once - 0.05, f"as in a single look: {once:.3f}")
+
+
 def main():
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -269,6 +279,7 @@ def main():
         check_detect_keeps(folder, data, sorted((data / "images").iterdir()))
         check_evaluate(folder, data)
         check_int8(folder, data)
+        check_shipped(data)
     print(f"{failures()} failures")
     sys.exit(failures() > 0)
 

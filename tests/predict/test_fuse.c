@@ -68,6 +68,20 @@ static void a_list_counts_by_the_size_it_sees_a_face_in(void **state) {
   fm_detections_release(&out);
 }
 
+// The second list saw only the right half of the picture.
+static void a_list_does_not_count_for_what_it_did_not_see(void **state) {
+  (void)state;
+  fm_detection a[] = {face(0, 1, 0.9f), face(200, 1, 0.6f)}, b[] = {face(204, 1, 0.2f)};
+  const fm_detections lists[] = {{a, 2}, {b, 1}};
+  const fm_box seen[] = {{0, 0, 300, 100}, {100, 0, 300, 100}};
+  fm_detections out = fuse(lists, 2, (fm_fuse_options){.limit = 100, .seen = seen});
+  assert_int_equal(out.count, 2);
+  assert_close(out.items[0].score, 0.9);
+  assert_close(out.items[1].score, (0.6 + 0.2) / 2);
+  assert_close(out.items[1].box.x1, 200 + 4 * 0.2 / 0.8);
+  fm_detections_release(&out);
+}
+
 static void a_list_takes_part_with_its_best_box(void **state) {
   (void)state;
   fm_detection a[] = {face(0, 1, 0.8f)}, b[] = {face(4, 1, 0.6f), face(-4, 1, 0.5f)};
@@ -146,6 +160,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(boxes_that_overlap_become_their_mean),
       cmocka_unit_test(a_list_counts_by_the_size_it_sees_a_face_in),
+      cmocka_unit_test(a_list_does_not_count_for_what_it_did_not_see),
       cmocka_unit_test(a_list_takes_part_with_its_best_box),
       cmocka_unit_test(only_the_strongest_and_the_sure_are_kept),
       cmocka_unit_test(groups_are_ordered_by_what_becomes_of_them),

@@ -180,6 +180,33 @@ static void scores_tell_the_overlap_to_be_expected(void **state) {
   fm_detections_release(&lowered);
 }
 
+// Later views see a part of the picture; their boxes come back to it.
+static void focused_views_find_the_same_inside_the_picture(void **state) {
+  (void)state;
+  int width;
+  fm_detections once = detect(1, false, "[1]", 1, &width);
+  fm_detections alone = detect_with("model.focus=100", 1, false, "[1]", 1, &width);
+  assert_int_equal(alone.count, once.count); // nothing to focus
+  static const char *const words[] = {"[1, -1.5]", "[-1, 0.75, 1.5]"};
+  for (int i = 0; i < 2; i++) {
+    fm_detections found = detect_with("model.focus=100", 1, false, words[i], i + 2, &width);
+    assert_true(found.count > 5);
+    for (size_t k = 0; k < found.count; k++) {
+      const fm_box box = found.items[k].box;
+      assert_true(box.x1 >= 0 && box.y1 >= 0 && box.x2 > box.x1 && box.y2 > box.y1);
+      assert_true(box.x2 <= WIDTH && box.y2 <= HEIGHT);
+      assert_true(found.items[k].score >= SCORE && found.items[k].score <= 1);
+    }
+    fm_detections again = detect_with("model.focus=100", 1, false, words[i], i + 2, &width);
+    assert_int_equal(again.count, found.count);
+    assert_memory_equal(again.items, found.items, found.count * sizeof *found.items);
+    fm_detections_release(&again);
+    fm_detections_release(&found);
+  }
+  fm_detections_release(&once);
+  fm_detections_release(&alone);
+}
+
 static void views_that_make_no_picture_are_refused(void **state) {
   (void)state;
   const char *weights = getenv("FACEMASK_TEST_WEIGHTS");
@@ -200,6 +227,7 @@ int main(void) {
       cmocka_unit_test(inclusive_boxes_start_a_pixel_beyond_the_edge),
       cmocka_unit_test(whole_pixels_are_those_nearest),
       cmocka_unit_test(scores_tell_the_overlap_to_be_expected),
+      cmocka_unit_test(focused_views_find_the_same_inside_the_picture),
       cmocka_unit_test(views_that_make_no_picture_are_refused),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
