@@ -18,7 +18,7 @@
 // Shown sides: multiples of the pyramid's stride, each this much longer than the one before. A plan
 // for a new size costs as much as a look, a look at more than is needed in proportion.
 enum { FOCUS_STEP = 32, FOCUS_SHORTEST = 96 };
-#define FOCUS_GROWTH 1.3
+#define FOCUS_GROWTH 1.4
 
 // The factor of all later looks that keeps the smallest face from being shown too large.
 static float focus_factor(const fm_focus_options *options, const fm_detections *first) {
@@ -101,7 +101,7 @@ static int focus_filled(int covered, int length, int shown) {
 }
 
 fm_status fm_focus_input(fm_input *out, const fm_focus *focus, const fm_model_config *config,
-                         const fm_image *image) {
+                         const fm_image *image, bool mirrored) {
   *out = (fm_input){.source_width = focus->width,
                     .source_height = focus->height,
                     .width = focus->shown_width,
@@ -109,10 +109,12 @@ fm_status fm_focus_input(fm_input *out, const fm_focus *focus, const fm_model_co
   const int right = image->width - focus->x, below = image->height - focus->y;
   const int width = focus->width < right ? focus->width : right;
   const int height = focus->height < below ? focus->height : below;
-  const bool whole = width == image->width && height == image->height;
+  const bool whole = width == image->width && height == image->height && !mirrored;
   fm_image part = {0};
   if (!whole)
     FM_TRY(fm_image_crop(&part, image, focus->x, focus->y, width, height));
+  if (mirrored)
+    fm_image_mirror(&part);
   fm_input inside;
   fm_status status = fm_input_make_sized(&inside, config, whole ? image : &part,
                                          focus_filled(width, focus->width, focus->shown_width),

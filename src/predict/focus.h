@@ -28,9 +28,11 @@ typedef struct fm_focus {
 // them.
 fm_focus fm_focus_choose(const fm_focus_options *options, const fm_detections *first);
 
-// What the network reads of that part, whose size becomes fm_input's source. Beyond the picture are
-// zeros, as beside the smaller pictures of a batch.
+// What the network reads of that part, whose size becomes fm_input's source; what of it lies in the
+// picture is mirrored or not. Beyond the picture are zeros on the right and below, as beside the
+// smaller pictures of a batch.
 FM_MUST_USE fm_status fm_focus_input(fm_input *out, const fm_focus *focus,
-                                     const fm_model_config *config, const fm_image *image);
+                                     const fm_model_config *config, const fm_image *image,
+                                     bool mirrored);
 
 #endif

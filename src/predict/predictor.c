@@ -316,15 +316,7 @@ static fm_status predictor_focus(const fm_predictor *self, const predictor_view 
                                     .most = (float)config->focus,
                                     .longest = (int)ceilf((float)config->max_size * view->scale)};
   *focus = fm_focus_choose(&options, first);
-  return fm_focus_input(out, focus, config, image);
-}
-
-// All of the picture, for a view that is not focused.
-static fm_status predictor_show(const fm_predictor *self, const predictor_view *view,
-                                const fm_image *image, fm_input *out) {
-  fm_focus all;
-  return view->leads ? predictor_focus(self, view, image, NULL, &all, out)
-                     : predictor_resize(&self->members[view->member], view->scale, image, out);
+  return fm_focus_input(out, focus, config, image, view->mirrored);
 }
 
 // The view `at` of a picture. Two of a member that differ in being mirrored share the resizing.
@@ -333,6 +325,10 @@ static fm_status predictor_prepare_view(const fm_predictor *self, int at, const 
   const predictor_view *view = &self->views[at];
   if (view->focused)
     return FM_OK;
+  if (view->leads) {
+    fm_focus all;
+    return predictor_focus(self, view, image, NULL, &all, &inputs[at]);
+  }
   for (int i = 0; i < at; ++i) {
     const predictor_view *other = &self->views[i];
     if (other->member == view->member && other->scale == view->scale &&
@@ -340,9 +336,9 @@ static fm_status predictor_prepare_view(const fm_predictor *self, int at, const 
       return predictor_mirror(&inputs[i], &inputs[at]);
   }
   if (!view->mirrored)
-    return predictor_show(self, view, image, &inputs[at]);
+    return predictor_resize(&self->members[view->member], view->scale, image, &inputs[at]);
   fm_input plain;
-  FM_TRY(predictor_show(self, view, image, &plain));
+  FM_TRY(predictor_resize(&self->members[view->member], view->scale, image, &plain));
   const fm_status status = predictor_mirror(&plain, &inputs[at]);
   fm_input_release(&plain);
   return status;
@@ -413,12 +409,13 @@ static void predictor_name_pixels(fm_detections *list) {
   }
 }
 
+// `width`: of what is mirrored, in the picture's pixels.
 static fm_status predictor_run_input(const fm_predictor *self, const predictor_context *context,
-                                     const predictor_view *view, const fm_input *input,
+                                     const predictor_view *view, const fm_input *input, int width,
                                      fm_detections *out) {
   FM_TRY(fm_detector_detect(context->detectors[view->member], input, 1, out));
   if (view->mirrored)
-    predictor_mirror_boxes(out, (float)input->source_width);
+    predictor_mirror_boxes(out, (float)width);
   if (self->members[view->member].config.inclusive_boxes)
     predictor_name_pixels(out);
   return FM_OK;
@@ -440,7 +437,7 @@ static void predictor_move(fm_detections *list, fm_box seen, const fm_image *ima
   size_t kept = 0;
   for (size_t i = 0; i < list->count; ++i) {
     fm_detection d = list->items[i];
-    d.box = (fm_box){d.box.x1 + seen.x1, d.box.y1 + seen.y1,
+    d.box = (fm_box){fmaxf(d.box.x1 + seen.x1, 0), d.box.y1 + seen.y1,
                      fminf(d.box.x2 + seen.x1, (float)image->width),
                      fminf(d.box.y2 + seen.y1, (float)image->height)};
     if (d.box.x2 > d.box.x1 && d.box.y2 > d.box.y1)
@@ -457,19 +454,13 @@ static fm_status predictor_look(predictor_looks *self, int at, const fm_input *i
   self->sizes[at] = (float)(pixels / self->predictor->members[view->member].best_size);
   self->seen[at] = (fm_box){(float)x, (float)y, (float)(x + input->source_width),
                             (float)(y + input->source_height)};
-  FM_TRY(predictor_run_input(self->predictor, self->context, view, input, &self->lists[at]));
+  const int inside = self->image->width - x;
+  FM_TRY(predictor_run_input(self->predictor, self->context, view, input,
+                             input->source_width < inside ? input->source_width : inside,
+                             &self->lists[at]));
   if (view->leads || view->focused)
     predictor_move(&self->lists[at], self->seen[at], self->image);
   return FM_OK;
-}
-
-static fm_status predictor_look_mirrored(predictor_looks *self, int at, const fm_input *plain,
-                                         const fm_focus *focus) {
-  fm_input mirrored;
-  FM_TRY(predictor_mirror(plain, &mirrored));
-  const fm_status status = predictor_look(self, at, &mirrored, focus->x, focus->y);
-  fm_input_release(&mirrored);
-  return status;
 }
 
 // Runs view `at`, which looks where the first one of its member says.
@@ -479,8 +470,7 @@ static fm_status predictor_look_again(predictor_looks *self, int at) {
   fm_input again;
   FM_TRY(predictor_focus(self->predictor, view, self->image, &self->lists[view->first], &focus,
                          &again));
-  const fm_status status = view->mirrored ? predictor_look_mirrored(self, at, &again, &focus)
-                                          : predictor_look(self, at, &again, focus.x, focus.y);
+  const fm_status status = predictor_look(self, at, &again, focus.x, focus.y);
   fm_input_release(&again);
   return status;
 }
@@ -525,7 +515,8 @@ static fm_status predictor_run(predictor_looks *looks, fm_detections *out) {
   const fm_predictor *self = looks->predictor;
   const fm_model_config *first = &self->members[0].config;
   if (self->view_count == 1 && first->score == FM_SCORE_CLASS)
-    FM_TRY(predictor_run_input(self, looks->context, &self->views[0], &looks->inputs[0], out));
+    FM_TRY(predictor_run_input(self, looks->context, &self->views[0], &looks->inputs[0],
+                               looks->inputs[0].source_width, out));
   else
     FM_TRY(predictor_fuse(looks, out));
   if (first->whole_pixels)

@@ -128,18 +128,21 @@ static void the_network_reads_the_part(void **state) {
     image.pixels[i] = (uint8_t)(50 + i % 3 * 50 + i / 3 % 60);
   const fm_focus focus = {
       .x = 30, .y = 10, .width = 64, .height = 64, .shown_width = 64, .shown_height = 64};
-  fm_input input;
-  assert_int_equal(fm_focus_input(&input, &focus, &config, &image), FM_OK);
-  assert_int_equal(input.source_width, 64);
-  assert_int_equal(input.width, 64);
-  for (int c = 0; c < 3; c++)
-    for (int y = 0; y < 64; y++)
-      for (int x = 0; x < 64; x++) {
-        const float value = input.pixels[((size_t)c * 64 + (size_t)y) * 64 + (size_t)x];
-        const float expected = x < 30 && y < 30 ? (float)(50 + c * 50 + 30 + x) / 255 : 0;
-        assert_true(fabsf(value - expected) < 1e-5f);
-      }
-  fm_input_release(&input);
+  for (int mirrored = 0; mirrored < 2; mirrored++) {
+    fm_input input;
+    assert_int_equal(fm_focus_input(&input, &focus, &config, &image, mirrored), FM_OK);
+    assert_int_equal(input.source_width, 64);
+    assert_int_equal(input.width, 64);
+    for (int c = 0; c < 3; c++)
+      for (int y = 0; y < 64; y++)
+        for (int x = 0; x < 64; x++) {
+          const float value = input.pixels[((size_t)c * 64 + (size_t)y) * 64 + (size_t)x];
+          const int from = mirrored ? 29 - x : x;
+          const float expected = x < 30 && y < 30 ? (float)(50 + c * 50 + 30 + from) / 255 : 0;
+          assert_true(fabsf(value - expected) < 1e-5f);
+        }
+    fm_input_release(&input);
+  }
   fm_image_release(&image);
 }
 
