@@ -56,14 +56,18 @@ static int focus_side(double pixels, int longest) {
   return side < most ? side : most;
 }
 
-// One axis: the part from `low` to `high` of `side` pixels.
-static void focus_fit(float low, float high, int side, float scale, int longest, int *start,
-                      int *length, int *shown) {
-  *shown = focus_side((double)(high - low) * (double)scale, longest);
-  *length = (int)ceilf((float)*shown / scale);
-  const int middle = (int)floorf((low + high - (float)*length) / 2);
-  *start = middle + *length <= side ? middle : side - *length;
-  *start = *start > 0 ? *start : 0;
+typedef struct focus_axis {
+  int start, length, shown;
+} focus_axis;
+
+// The part from `low` to `high` of `side` pixels.
+static focus_axis focus_fit(float low, float high, int side, float scale, int longest) {
+  focus_axis axis = {.shown = focus_side((double)(high - low) * (double)scale, longest)};
+  axis.length = (int)ceilf((float)axis.shown / scale);
+  const int middle = (int)floorf((low + high - (float)axis.length) / 2);
+  axis.start = middle + axis.length <= side ? middle : side - axis.length;
+  axis.start = axis.start > 0 ? axis.start : 0;
+  return axis;
 }
 
 fm_focus fm_focus_choose(const fm_focus_options *options, const fm_detections *first) {
@@ -71,12 +75,14 @@ fm_focus fm_focus_choose(const fm_focus_options *options, const fm_detections *f
   const fm_detections *found = first ? first : &nothing;
   const float scale = options->scale * focus_factor(options, found);
   const fm_box part = focus_part(options, found);
-  fm_focus focus;
-  focus_fit(part.x1, part.x2, options->width, scale, options->longest, &focus.x, &focus.width,
-            &focus.shown_width);
-  focus_fit(part.y1, part.y2, options->height, scale, options->longest, &focus.y, &focus.height,
-            &focus.shown_height);
-  return focus;
+  const focus_axis across = focus_fit(part.x1, part.x2, options->width, scale, options->longest);
+  const focus_axis down = focus_fit(part.y1, part.y2, options->height, scale, options->longest);
+  return (fm_focus){.x = across.start,
+                    .y = down.start,
+                    .width = across.length,
+                    .height = down.length,
+                    .shown_width = across.shown,
+                    .shown_height = down.shown};
 }
 
 // `inside` into the upper left corner of zeros of the focus's size; takes it over.
