@@ -38,6 +38,10 @@ dnnl_data_type_t fm_dnnl_type(fm_dtype dtype);
 
 // Whether what it describes runs by oneDNN's reference loops, a hundred times slower than others.
 bool fm_dnnl_is_reference(const_dnnl_primitive_desc_t pd);
+// The convolution's fastest implementation that is right; attributes may be NULL. The caller owns
+// *out.
+dnnl_status_t fm_dnnl_convolution(dnnl_primitive_desc_t *out, const dnnl_convolution_desc_t *desc,
+                                  const_dnnl_primitive_attr_t attributes);
 // Attributes with a scratchpad that the caller gives.
 FM_MUST_USE fm_status fm_dnnl_attributes(dnnl_primitive_attr_t *out);
 

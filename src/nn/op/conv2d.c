@@ -136,10 +136,10 @@ static fm_status conv2d_forward_pd(dnnl_primitive_desc_t *pd, const fm_op_contex
   FM_DNNL(dnnl_dilated_convolution_forward_desc_init(
       &desc, dnnl_forward_training, algorithm, &source, &weight, &bias, destination, g.strides,
       g.dilates, g.padding, g.padding_end));
-  dnnl_status_t made = dnnl_primitive_desc_create(pd, &desc, attributes, fm_dnnl_engine(), NULL);
+  dnnl_status_t made = fm_dnnl_convolution(pd, &desc, attributes);
   if (made != dnnl_success && algorithm != dnnl_convolution_direct) {
     desc.alg_kind = dnnl_convolution_direct; // other processors, other post-ops
-    made = dnnl_primitive_desc_create(pd, &desc, attributes, fm_dnnl_engine(), NULL);
+    made = fm_dnnl_convolution(pd, &desc, attributes);
   }
   return fm_dnnl_check(made, "dnnl_primitive_desc_create");
 }

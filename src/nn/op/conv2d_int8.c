@@ -25,8 +25,7 @@ static fm_status int8_pd(dnnl_primitive_desc_t *pd, const fm_op_context *context
       g.strides, g.dilates, g.padding, g.padding_end));
   dnnl_primitive_attr_t attributes;
   FM_TRY(fm_int8_attributes(&attributes, product));
-  const dnnl_status_t made =
-      dnnl_primitive_desc_create(pd, &desc, attributes, fm_dnnl_engine(), NULL);
+  const dnnl_status_t made = fm_dnnl_convolution(pd, &desc, attributes);
   dnnl_primitive_attr_destroy(attributes);
   return fm_dnnl_check(made, "dnnl_primitive_desc_create");
 }

@@ -1,6 +1,5 @@
-// The trunk of each backbone in whole numbers: every output stays near fp32's.
-// What the random values of the layers come to does not matter, as errors are
-// relative.
+// The trunk of each backbone in whole numbers and in bf16: every output stays near fp32's. What the
+// random values of the layers come to does not matter, as errors are relative.
 #include "detect/model/model.h"
 #include "nn/chunk.h"
 #include "nn/library.h"
@@ -68,11 +67,12 @@ static double bound_of(double with_vnni) {
   return fm_nn_has_vnni() ? with_vnni : with_vnni * 1.25;
 }
 
-static void check_backbone(fm_arch arch, bool separable, double tolerance) {
+// With the fpn_conv and rpn_conv of the models that are made to be small.
+static void check_backbone(fm_arch arch, fm_dtype precision, double tolerance) {
   fm_model_config config;
   fm_model_config_preset(&config, arch);
   config.fpn_channels = 48;
-  if (separable)
+  if (arch == FM_ARCH_MOBILENET_V2_FPN || arch == FM_ARCH_EFFICIENTNET_LITE0_FPN)
     config.fpn_conv = config.rpn_conv = FM_CONFIG_CONV_SEPARABLE;
   fm_params *params;
   fm_model model;
@@ -88,13 +88,14 @@ static void check_backbone(fm_arch arch, bool separable, double tolerance) {
                 (float)fm_random_below(&random, 256) / 256;
   run wide = run_trunk(&model, ranges, FM_F32, pixels);
   assert_true(fm_ranges_complete(ranges));
-  run narrow = run_trunk(&model, ranges, FM_S8, pixels);
+  run narrow = run_trunk(&model, ranges, precision, pixels);
   for (int level = 0; level < model.roi_level_count; level++)
-    assert_true(fm_dtype_is_int8(fm_plan_output(narrow.plan, level).dtype));
+    assert_int_equal(fm_dtype_is_int8(fm_plan_output(narrow.plan, level).dtype),
+                     precision == FM_S8);
   const int outputs = model.roi_level_count + 2 * model.rpn_level_count;
   for (int i = 0; i < outputs; i++) {
     const double error = relative_error(&wide, &narrow, i);
-    if (!(error < bound_of(tolerance)))
+    if (!(error < tolerance))
       fail_msg("architecture %d: output %d differs by %g of its spread", arch, i, error);
   }
   run_release(&wide);
@@ -107,16 +108,28 @@ static void check_backbone(fm_arch arch, bool separable, double tolerance) {
 
 static void test_every_backbone_in_whole_numbers_is_near_fp32(void **unused) {
   (void)unused;
-  check_backbone(FM_ARCH_RESNET50_FPN, false, 0.15);
-  check_backbone(FM_ARCH_MOBILENET_V3_LARGE_320_FPN, false, 0.13);
-  check_backbone(FM_ARCH_MOBILENET_V2_FPN, true, 0.16);
-  check_backbone(FM_ARCH_MOBILENET_V1_FPN, false, 0.11);
-  check_backbone(FM_ARCH_EFFICIENTNET_LITE0_FPN, true, 0.3);
+  check_backbone(FM_ARCH_RESNET50_FPN, FM_S8, bound_of(0.15));
+  check_backbone(FM_ARCH_MOBILENET_V3_LARGE_320_FPN, FM_S8, bound_of(0.13));
+  check_backbone(FM_ARCH_MOBILENET_V2_FPN, FM_S8, bound_of(0.16));
+  check_backbone(FM_ARCH_MOBILENET_V1_FPN, FM_S8, bound_of(0.11));
+  check_backbone(FM_ARCH_EFFICIENTNET_LITE0_FPN, FM_S8, bound_of(0.3));
+}
+
+static void test_every_backbone_in_bf16_is_near_fp32(void **unused) {
+  (void)unused;
+  if (!fm_nn_knows_bf16())
+    skip();
+  check_backbone(FM_ARCH_RESNET50_FPN, FM_BF16, 0.05);
+  check_backbone(FM_ARCH_MOBILENET_V3_LARGE_320_FPN, FM_BF16, 0.04);
+  check_backbone(FM_ARCH_MOBILENET_V2_FPN, FM_BF16, 0.05);
+  check_backbone(FM_ARCH_MOBILENET_V1_FPN, FM_BF16, 0.05);
+  check_backbone(FM_ARCH_EFFICIENTNET_LITE0_FPN, FM_BF16, 0.09);
 }
 
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_every_backbone_in_whole_numbers_is_near_fp32),
+      cmocka_unit_test(test_every_backbone_in_bf16_is_near_fp32),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
