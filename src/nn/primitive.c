@@ -36,19 +36,21 @@ dnnl_stream_t fm_dnnl_stream(void) {
   return stream;
 }
 
-bool fm_dnnl_is_reference(const_dnnl_primitive_desc_t pd) {
+// Whether the implementation's name begins so.
+static bool primitive_is_named(const_dnnl_primitive_desc_t pd, const char *begin) {
   const char *implementation = "";
   dnnl_primitive_desc_query(pd, dnnl_query_impl_info_str, 0, &implementation);
-  return strncmp(implementation, "ref", 3) == 0;
+  return strncmp(implementation, begin, strlen(begin)) == 0;
+}
+
+bool fm_dnnl_is_reference(const_dnnl_primitive_desc_t pd) {
+  return primitive_is_named(pd, "ref");
 }
 
 // oneDNN 2.6's convolution of 1 x 1 by AMX tiles, which it takes beside a sum with another array,
 // gives other numbers from call to call for some shapes (256 to 1024 channels of 6 x 8 pixels).
 static bool primitive_is_wrong(const_dnnl_primitive_desc_t pd) {
-  static const char wrong[] = "jit_1x1:avx512_core_amx";
-  const char *implementation = "";
-  dnnl_primitive_desc_query(pd, dnnl_query_impl_info_str, 0, &implementation);
-  return strncmp(implementation, wrong, sizeof wrong - 1) == 0;
+  return primitive_is_named(pd, "jit_1x1:avx512_core_amx");
 }
 
 dnnl_status_t fm_dnnl_convolution(dnnl_primitive_desc_t *out, const dnnl_convolution_desc_t *desc,
