@@ -8,8 +8,7 @@
 #include "image/resize.h"
 
 enum { COPY_PASTE_PLACES = 20 };
-// A pasted face may hide this share of another one, and may take this share of the picture's sides.
-#define COPY_PASTE_HIDDEN_MAX 0.1
+// A pasted face may take this share of the picture's sides.
 #define COPY_PASTE_SIDE_MAX 0.5
 
 typedef struct copy_paste_parameters {
@@ -123,18 +122,6 @@ static fm_status copy_paste_fetch(copy_paste_patch *out, const copy_paste_parame
   return status;
 }
 
-static bool copy_paste_is_free(const fm_augment_picture *picture, const fm_box *place) {
-  for (size_t i = 0; i < picture->object_count; i++) {
-    const fm_box *box = &picture->objects[i].box;
-    double width = (double)(fminf(place->x2, box->x2) - fmaxf(place->x1, box->x1));
-    double height = (double)(fminf(place->y2, box->y2) - fmaxf(place->y1, box->y1));
-    double area = (double)(box->x2 - box->x1) * (double)(box->y2 - box->y1);
-    if (width > 0 && height > 0 && width * height > COPY_PASTE_HIDDEN_MAX * area)
-      return false;
-  }
-  return true;
-}
-
 // 1 in the middle, 0 at the rim; a rounded rectangle that holds the face.
 static float copy_paste_alpha(const copy_paste_patch *patch, int x, int y) {
   const fm_box *face = &patch->face;
@@ -180,7 +167,7 @@ static void copy_paste_place(const copy_paste_patch *patch, fm_random *random,
     int left = (int)fm_random_below(random, across), top = (int)fm_random_below(random, down);
     const fm_box place = {(float)left, (float)top, (float)(left + patch->image.width),
                           (float)(top + patch->image.height)};
-    if (!copy_paste_is_free(picture, &place))
+    if (fm_transform_hides(picture, &place, picture->object_count))
       continue;
     copy_paste_blend(&picture->image, patch, left, top);
     const fm_box *face = &patch->face;

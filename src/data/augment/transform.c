@@ -1,4 +1,4 @@
-// Drawing from ranges.
+// Drawing from ranges, and what pasted things hide.
 #include "data/augment/transform.h"
 
 #include <math.h>
@@ -37,4 +37,19 @@ fm_status fm_transform_check_odd(const fm_float_list *range, const char *name) {
                      (double)range->values[i]);
   }
   return FM_OK;
+}
+
+// A pasted thing may hide this share of a face.
+#define TRANSFORM_HIDDEN_MAX 0.1
+
+bool fm_transform_hides(const fm_augment_picture *picture, const fm_box *place, size_t own) {
+  for (size_t i = 0; i < picture->object_count; i++) {
+    const fm_box *box = &picture->objects[i].box;
+    double width = (double)(fminf(place->x2, box->x2) - fmaxf(place->x1, box->x1));
+    double height = (double)(fminf(place->y2, box->y2) - fmaxf(place->y1, box->y1));
+    double area = (double)(box->x2 - box->x1) * (double)(box->y2 - box->y1);
+    if (i != own && width > 0 && height > 0 && width * height > TRANSFORM_HIDDEN_MAX * area)
+      return true;
+  }
+  return false;
 }

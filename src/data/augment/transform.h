@@ -47,6 +47,10 @@ double fm_transform_draw_factor(const fm_float_list *range, fm_random *random);
 FM_MUST_USE fm_status fm_transform_check_whole(const fm_float_list *range, const char *name);
 FM_MUST_USE fm_status fm_transform_check_odd(const fm_float_list *range, const char *name);
 
+// Something pasted at this place would hide more than a tenth of a face; the one of index `own`
+// (the count of objects: none) does not matter.
+bool fm_transform_hides(const fm_augment_picture *picture, const fm_box *place, size_t own);
+
 // For transforms that nest: the transforms of the inner list, their p, and one of them applied
 // whatever its p.
 double fm_augment_weight(const fm_augment *augment, size_t index);
