@@ -261,13 +261,17 @@ def truth(data):
 
 
 def check_shipped(data):
-    """The model without an option, on faces that it was not made for; and that looking where faces are loses none."""
+    """The model without an option, on faces that it was not made for; that looking where faces are loses none; both networks."""
+    models = Path(__file__).resolve().parents[2] / "models"
+    both = ("--weights", models / "default.safetensors", "--weights", models / "second.safetensors",
+            "--views=0.5,-0.7,1,-1.2,1.7", "--set", "model.focus=250")
     found = {words: json.loads(run("evaluate", data, *words, "--json").stdout)["mAP50"]
-             for words in ((), ("--set", "model.focus=0"), ("--views", "1"))}
-    shipped, whole, once = found.values()
+             for words in ((), ("--set", "model.focus=0"), ("--views", "1"), both)}
+    shipped, whole, once, together = found.values()
     check(shipped > 0.7, f"the shipped model finds drawn faces: mAP@.5 {shipped:.3f}")
     check(shipped > whole - 0.08, f"as where it always sees all of a picture: {whole:.3f}")
     check(shipped > once - 0.05, f"as in a single look: {once:.3f}")
+    check(together > shipped - 0.08, f"as with the second network and more views: {together:.3f}")
 
 
 def main():
