@@ -54,8 +54,8 @@ static const uint8_t *pixel_at(const fm_image *image, float x, float y) {
 
 // In the middle of a face, `down` shares of its height from the top, green has come for red.
 static bool is_covered(const fm_augment_picture *picture, const fm_box *box, float down) {
-  const uint8_t *pixel = pixel_at(&picture->image, (box->x1 + box->x2) / 2,
-                                  box->y1 + down * (box->y2 - box->y1));
+  const uint8_t *pixel =
+      pixel_at(&picture->image, (box->x1 + box->x2) / 2, box->y1 + down * (box->y2 - box->y1));
   return pixel[1] > pixel[0] && pixel[1] > pixel[2];
 }
 
@@ -95,8 +95,8 @@ static void a_mask_is_put_where_its_class_says(void **state) {
   static const placed cases[] = {
       {"[{\"mask_transfer\": {\"p\": 1, \"share\": 1, \"wrong\": 0, \"well\": 0}}]", MASKED, 0,
        0.65f, 0.38f},
-      {"[{\"mask_transfer\": {\"p\": 1, \"share\": 1, \"wrong\": 1, \"low\": 0.3}}]", WRONGLY,
-       0.3f, 0.95f, 0.65f}};
+      {"[{\"mask_transfer\": {\"p\": 1, \"share\": 1, \"wrong\": 1, \"low\": 0.3}}]", WRONGLY, 0.3f,
+       0.95f, 0.65f}};
   for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
     int changed = 0;
     for (uint64_t epoch = 0; epoch < 20; epoch++)

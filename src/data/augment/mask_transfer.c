@@ -70,8 +70,7 @@ static fm_box mask_free_part(const fm_box *face) {
 
 static bool mask_fits(const fm_box *donor, const fm_box *bare) {
   const float width = donor->x2 - donor->x1, bare_width = bare->x2 - bare->x1;
-  const float aspect =
-      (donor->y2 - donor->y1) / width / ((bare->y2 - bare->y1) / bare_width);
+  const float aspect = (donor->y2 - donor->y1) / width / ((bare->y2 - bare->y1) / bare_width);
   return aspect < MASK_ASPECT_MAX && aspect > 1 / MASK_ASPECT_MAX &&
          bare_width < MASK_ENLARGED_MAX * width;
 }
@@ -93,8 +92,7 @@ static fm_status mask_cut(mask_patch *out, const fm_image *from, const fm_box *d
     return FM_END;
   const fm_box here = mask_free_part(donor), there = mask_free_part(bare);
   const float own_light = mask_luminance(from, &here), light = mask_luminance(canvas, &there);
-  out->light =
-      own_light > 0 ? fminf(fmaxf(light / own_light, MASK_LIGHT_MIN), MASK_LIGHT_MAX) : 1;
+  out->light = own_light > 0 ? fminf(fmaxf(light / own_light, MASK_LIGHT_MIN), MASK_LIGHT_MAX) : 1;
   return fm_image_resize_part(&out->image, from, &part, across, down);
 }
 
@@ -186,8 +184,7 @@ static fm_status mask_transfer_apply(const void *parameters, fm_augment_context 
     return FM_OK;
   for (size_t i = 0; i < picture->object_count; i++) {
     const fm_object *object = &picture->objects[i];
-    const float side =
-        fminf(object->box.x2 - object->box.x1, object->box.y2 - object->box.y1);
+    const float side = fminf(object->box.x2 - object->box.x1, object->box.y2 - object->box.y1);
     if (object->label == own->bare && (double)side >= own->min_side &&
         fm_random_uniform(&context->random) < own->share)
       FM_TRY(mask_put_on(own, context, picture, i));
