@@ -5,6 +5,7 @@ import json
 import xml.etree.ElementTree
 from pathlib import Path
 
+import numpy
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
@@ -60,6 +61,14 @@ def measure(truth, found, names=NAMES):
         result.accumulate()
         result.summarize()
     return result
+
+
+def of_classes(result, names=NAMES):
+    """(name, AP, AP50) of each class of what measure gave."""
+    precision = result.eval["precision"][:, :, :, 0, 2]  # thresholds, recalls, classes
+    for at, name in enumerate(names):
+        here, middle = (p[p > -1] for p in (precision[:, :, at], precision[0, :, at]))
+        yield name, numpy.mean(here), numpy.mean(middle)
 
 
 def detections(path):

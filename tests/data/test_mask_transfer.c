@@ -31,14 +31,19 @@ typedef struct pair {
   fm_augment_picture before, after;
 } pair;
 
-static pair pair_make(const colored *all, const char *text, size_t sample, uint64_t epoch) {
+static void apply(const colored *all, const char *text, size_t sample, uint64_t epoch,
+                  fm_augment_picture *picture) {
   fm_augment *augment;
   if (fm_augment_parse(&augment, text) < 0)
     fail_msg("%s", fm_error_message());
-  pair made = {colored_picture(all, sample), colored_picture(all, sample)};
   fm_random random = fm_augment_random(3, epoch, sample, 0);
-  assert_int_equal(fm_augment_apply(augment, &random, all->pool, &made.after), FM_OK);
+  assert_int_equal(fm_augment_apply(augment, &random, all->pool, picture), FM_OK);
   fm_augment_free(augment);
+}
+
+static pair pair_make(const colored *all, const char *text, size_t sample, uint64_t epoch) {
+  pair made = {colored_picture(all, sample), colored_picture(all, sample)};
+  apply(all, text, sample, epoch, &made.after);
   assert_int_equal(made.after.object_count, made.before.object_count);
   return made;
 }
@@ -183,11 +188,7 @@ static void a_mask_hides_no_other_face_and_stays_inside(void **state) {
       objects[0] = (fm_object){.box = {8, height - 18, 22, height}, .label = BARE};
       objects[1] = (fm_object){.box = {40, 10, 54, 28}, .label = BARE};
       objects[2] = (fm_object){.box = {40, 29, 54, 47}, .label = MASKED};
-      fm_augment *augment;
-      assert_int_equal(fm_augment_parse(&augment, text), FM_OK);
-      fm_random random = fm_augment_random(3, epoch, sample, 0);
-      assert_int_equal(fm_augment_apply(augment, &random, all->pool, &made.after), FM_OK);
-      fm_augment_free(augment);
+      apply(all, text, sample, epoch, &made.after);
       // Of the rows below the second face's box at most a tenth of the third's is touched.
       const fm_image *before = &made.before.image, *after = &made.after.image;
       const size_t row = 3 * (size_t)before->width;

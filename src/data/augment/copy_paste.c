@@ -123,7 +123,8 @@ static fm_status copy_paste_fetch(copy_paste_patch *out, const copy_paste_parame
 }
 
 // 1 in the middle, 0 at the rim; a rounded rectangle that holds the face.
-static float copy_paste_alpha(const copy_paste_patch *patch, int x, int y) {
+static float copy_paste_shown(const void *form, int x, int y) {
+  const copy_paste_patch *patch = form;
   const fm_box *face = &patch->face;
   float width = (float)patch->image.width, height = (float)patch->image.height;
   float px = (float)x + 0.5f, py = (float)y + 0.5f;
@@ -132,22 +133,7 @@ static float copy_paste_alpha(const copy_paste_patch *patch, int x, int y) {
   float radius = sqrtf(sqrtf(dx * dx * dx * dx + dy * dy * dy * dy));
   float rim = fmaxf(1, 0.08f * fminf(width, height));
   float edge = fminf(fminf(px, width - px), fminf(py, height - py)) / rim;
-  float alpha = fminf(fminf((1.3f - radius) / 0.3f, edge), 1);
-  alpha = fmaxf(alpha, 0);
-  return alpha * alpha * (3 - 2 * alpha);
-}
-
-static void copy_paste_blend(fm_image *canvas, const copy_paste_patch *patch, int left, int top) {
-  int width = patch->image.width;
-  for (int y = 0; y < patch->image.height; y++) {
-    uint8_t *to = canvas->pixels + ((size_t)(top + y) * (size_t)canvas->width + (size_t)left) * 3;
-    for (int x = 0; x < width; x++, to += 3) {
-      float alpha = copy_paste_alpha(patch, x, y);
-      const uint8_t *from = patch->image.pixels + ((size_t)y * (size_t)width + (size_t)x) * 3;
-      for (int c = 0; c < 3; c++)
-        to[c] = (uint8_t)((float)to[c] + alpha * ((float)from[c] - (float)to[c]) + 0.5f);
-    }
-  }
+  return fminf((1.3f - radius) / 0.3f, edge);
 }
 
 static void copy_paste_mirror(copy_paste_patch *patch) {
@@ -169,7 +155,8 @@ static void copy_paste_place(const copy_paste_patch *patch, fm_random *random,
                           (float)(top + patch->image.height)};
     if (fm_transform_hides(picture, &place, picture->object_count))
       continue;
-    copy_paste_blend(&picture->image, patch, left, top);
+    const fm_transform_patch shown = {&patch->image, 1, copy_paste_shown, patch};
+    fm_transform_paste(&picture->image, &shown, left, top);
     const fm_box *face = &patch->face;
     picture->objects[picture->object_count++] = (fm_object){
         .box = {place.x1 + face->x1, place.y1 + face->y1, place.x1 + face->x2, place.y1 + face->y2},

@@ -100,8 +100,6 @@ static fm_status mask_cut(mask_patch *out, const fm_image *from, const fm_box *d
 static fm_status mask_fetch(mask_patch *out, const mask_transfer_parameters *own,
                             fm_augment_context *context, const fm_image *canvas,
                             const fm_box *bare) {
-  if (own->masked > fm_sample_pool_classes(context->pool))
-    return FM_END;
   size_t count;
   const fm_pool_face *faces = fm_sample_pool_faces(context->pool, own->masked, &count);
   for (int i = 0; faces && i < MASK_TRIES; i++) {
@@ -123,33 +121,15 @@ static fm_status mask_fetch(mask_patch *out, const mask_transfer_parameters *own
   return FM_END;
 }
 
-// The form of a mask in its cut-out, x and y from 0 to 1: the upper edge is highest on the nose,
-// and the sides close in towards the chin. 1 inside, 0 outside.
-static float mask_alpha(float x, float y) {
+// The form of a mask in its cut-out: the upper edge is highest on the nose, and the sides close in
+// towards the chin.
+static float mask_shown(const void *form, int column, int row) {
+  const fm_image *image = form;
+  const float x = ((float)column + 0.5f) / (float)image->width;
+  const float y = ((float)row + 0.5f) / (float)image->height;
   const float aside = fabsf(x - 0.5f);
   const float half = 0.47f - 0.35f * fmaxf(y - 0.5f, 0), upper = 0.08f + 0.3f * aside;
-  const float inside = fminf(fminf(half - aside, y - upper), 1 - y) / 0.1f;
-  const float alpha = fminf(fmaxf(inside, 0), 1);
-  return alpha * alpha * (3 - 2 * alpha);
-}
-
-static void mask_blend(fm_image *canvas, const mask_patch *patch, int left, int top) {
-  const int width = patch->image.width, height = patch->image.height;
-  const int x1 = left < 0 ? -left : 0, y1 = top < 0 ? -top : 0;
-  const int x2 = width < canvas->width - left ? width : canvas->width - left;
-  const int y2 = height < canvas->height - top ? height : canvas->height - top;
-  for (int y = y1; y < y2; y++)
-    for (int x = x1; x < x2; x++) {
-      const uint8_t *from = patch->image.pixels + ((size_t)y * (size_t)width + (size_t)x) * 3;
-      uint8_t *to =
-          canvas->pixels + ((size_t)(top + y) * (size_t)canvas->width + (size_t)(left + x)) * 3;
-      const float alpha =
-          mask_alpha(((float)x + 0.5f) / (float)width, ((float)y + 0.5f) / (float)height);
-      for (int c = 0; c < 3; c++) {
-        const float lit = fminf((float)from[c] * patch->light, 255);
-        to[c] = (uint8_t)((float)to[c] + alpha * (lit - (float)to[c]) + 0.5f);
-      }
-    }
+  return fminf(fminf(half - aside, y - upper), 1 - y) / 0.1f;
 }
 
 static fm_status mask_put_on(const mask_transfer_parameters *own, fm_augment_context *context,
@@ -171,7 +151,8 @@ static fm_status mask_put_on(const mask_transfer_parameters *own, fm_augment_con
     return status == FM_END ? FM_OK : status;
   if (mirrored)
     fm_image_mirror(&patch.image);
-  mask_blend(&picture->image, &patch, (int)lroundf(box->x1), (int)lroundf(top));
+  const fm_transform_patch shown = {&patch.image, patch.light, mask_shown, &patch.image};
+  fm_transform_paste(&picture->image, &shown, (int)lroundf(box->x1), (int)lroundf(top));
   fm_image_release(&patch.image);
   object->label = wrong ? own->wrongly : own->masked;
   return FM_OK;
@@ -180,7 +161,10 @@ static fm_status mask_put_on(const mask_transfer_parameters *own, fm_augment_con
 static fm_status mask_transfer_apply(const void *parameters, fm_augment_context *context,
                                      fm_augment_picture *picture) {
   const mask_transfer_parameters *own = parameters;
-  if (!context->pool || own->wrongly > fm_sample_pool_classes(context->pool))
+  if (!context->pool)
+    return FM_OK;
+  const int classes = fm_sample_pool_classes(context->pool);
+  if (own->masked > classes || own->wrongly > classes)
     return FM_OK;
   for (size_t i = 0; i < picture->object_count; i++) {
     const fm_object *object = &picture->objects[i];

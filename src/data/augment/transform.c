@@ -1,4 +1,4 @@
-// Drawing from ranges, and what pasted things hide.
+// Drawing from ranges, and pasting.
 #include "data/augment/transform.h"
 
 #include <math.h>
@@ -52,4 +52,26 @@ bool fm_transform_hides(const fm_augment_picture *picture, const fm_box *place, 
       return true;
   }
   return false;
+}
+
+static void transform_paste_pixel(uint8_t *to, const uint8_t *from, float light, float alpha) {
+  for (int c = 0; c < 3; c++) {
+    const float lit = fminf((float)from[c] * light, 255);
+    to[c] = (uint8_t)((float)to[c] + alpha * (lit - (float)to[c]) + 0.5f);
+  }
+}
+
+void fm_transform_paste(fm_image *canvas, const fm_transform_patch *patch, int left, int top) {
+  const int width = patch->image->width, height = patch->image->height;
+  const int x1 = left < 0 ? -left : 0, y1 = top < 0 ? -top : 0;
+  const int x2 = width < canvas->width - left ? width : canvas->width - left;
+  const int y2 = height < canvas->height - top ? height : canvas->height - top;
+  for (int y = y1; y < y2; y++)
+    for (int x = x1; x < x2; x++) {
+      const size_t from = (size_t)y * (size_t)width + (size_t)x;
+      const size_t to = (size_t)(top + y) * (size_t)canvas->width + (size_t)(left + x);
+      const float shown = fminf(fmaxf(patch->shown(patch->form, x, y), 0), 1);
+      transform_paste_pixel(canvas->pixels + 3 * to, patch->image->pixels + 3 * from, patch->light,
+                            shown * shown * (3 - 2 * shown));
+    }
 }

@@ -51,6 +51,17 @@ FM_MUST_USE fm_status fm_transform_check_odd(const fm_float_list *range, const c
 // (the count of objects: none) does not matter.
 bool fm_transform_hides(const fm_augment_picture *picture, const fm_box *place, size_t own);
 
+// What is pasted into a picture and how much of it shows at each of its pixels: `shown`, cut to 0
+// to 1 and eased at both ends.
+typedef struct fm_transform_patch {
+  const fm_image *image;
+  float light; // factor of its values
+  float (*shown)(const void *form, int x, int y);
+  const void *form;
+} fm_transform_patch;
+// With its upper left corner at (left, top); what lies outside the canvas is left out.
+void fm_transform_paste(fm_image *canvas, const fm_transform_patch *patch, int left, int top);
+
 // For transforms that nest: the transforms of the inner list, their p, and one of them applied
 // whatever its p.
 double fm_augment_weight(const fm_augment *augment, size_t index);
