@@ -17,17 +17,19 @@ typedef struct options_reader {
   fm_options_other other;
   void *user;
   yaml_document_t *document;
+  bool *given; // which rows of the table have a value already
 } options_reader;
 
 static size_t options_yaml_line(const yaml_node_t *node) {
   return node->start_mark.line + 1;
 }
 
-static bool options_yaml_known(const options_reader *reader, const char *key) {
+// NULL when the table does not know it.
+static const fm_option *options_yaml_row(const options_reader *reader, const char *key) {
   for (const fm_option *row = reader->table; row->name; ++row)
     if (strcmp(row->name, key) == 0)
-      return true;
-  return false;
+      return row;
+  return NULL;
 }
 
 // Whether some option lies below `key`, so that a map there is a nesting and not a value.
@@ -71,8 +73,14 @@ static fm_status options_yaml_text(const options_reader *reader, const yaml_node
 
 static fm_status options_yaml_value(const options_reader *reader, const char *key,
                                     yaml_node_t *node) {
-  if (!options_yaml_known(reader, key) && reader->other)
+  const fm_option *row = options_yaml_row(reader, key);
+  if (!row && reader->other)
     return reader->other(reader->user, key, reader->document, node);
+  // Once nested and once with a dot: a map by itself does not hold a key twice.
+  if (row && reader->given[row - reader->table])
+    return fm_fail(FM_ERR_FORMAT, "%s stands twice", key);
+  if (row)
+    reader->given[row - reader->table] = true;
   char *text = malloc(YAML_TEXT_BYTES);
   FM_CHECK_ALLOC(text);
   text[0] = 0;
@@ -137,6 +145,23 @@ static fm_status options_yaml_end(yaml_parser_t *parser, const char *source) {
   return status;
 }
 
+static fm_status options_yaml_document(options_reader *reader) {
+  const yaml_node_t *root = yaml_document_get_root_node(reader->document);
+  if (!root || (root->type == YAML_SCALAR_NODE && root->data.scalar.length == 0))
+    return FM_OK;
+  if (root->type != YAML_MAPPING_NODE)
+    return fm_fail(FM_ERR_FORMAT, "%s:%zu: not a map of keys and values", reader->source,
+                   options_yaml_line(root));
+  size_t rows = 0;
+  while (reader->table[rows].name)
+    ++rows;
+  reader->given = calloc(rows + 1, sizeof *reader->given);
+  FM_CHECK_ALLOC(reader->given);
+  const fm_status status = options_yaml_map(reader, "", root, 0);
+  free(reader->given);
+  return status;
+}
+
 fm_status fm_options_parse_yaml(const fm_option *table, void *object, const char *text,
                                 const char *source, fm_options_other other, void *user) {
   yaml_parser_t parser;
@@ -149,13 +174,8 @@ fm_status fm_options_parse_yaml(const fm_option *table, void *object, const char
     yaml_parser_delete(&parser);
     return status;
   }
-  const yaml_node_t *root = yaml_document_get_root_node(&document);
-  const options_reader reader = {table, object, source, other, user, &document};
-  if (root && root->type == YAML_MAPPING_NODE)
-    status = options_yaml_map(&reader, "", root, 0);
-  else if (root && !(root->type == YAML_SCALAR_NODE && root->data.scalar.length == 0))
-    status = fm_fail(FM_ERR_FORMAT, "%s:%zu: not a map of keys and values", source,
-                     options_yaml_line(root));
+  options_reader reader = {table, object, source, other, user, &document, NULL};
+  status = options_yaml_document(&reader);
   yaml_document_delete(&document);
   if (status == FM_OK)
     status = options_yaml_end(&parser, source);

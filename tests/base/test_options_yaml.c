@@ -83,6 +83,8 @@ static const struct {
      "c.yaml:3: unknown key train.epoch (did"},
     {"train:\n  epochs: 0\n", FM_ERR_ARGUMENT, "c.yaml:2: train.epochs: 0 is outside"},
     {"name: a\n\nname: b\n", FM_ERR_FORMAT, "c.yaml:3: name stands twice"},
+    {"train:\n  epochs: 5\ntrain.epochs: 6\n", FM_ERR_FORMAT,
+     "c.yaml:3: train.epochs stands twice"},
     {"train:\n  epochs: {a: 1}\n", FM_ERR_FORMAT, "c.yaml:2: a map where a value"},
     {"train:\n  epochs: 5\n---\nnonsense: 3\n", FM_ERR_FORMAT, "c.yaml:4: a second document"},
     {"- 1\n- 2\n", FM_ERR_FORMAT, "c.yaml:1: not a map"},
