@@ -258,6 +258,12 @@ static fm_status train_measure(const fm_cli *cli, const fm_dataset *dataset,
   const fm_training_result *result = &outcome->result;
   if (outcome->status != FM_OK || !result->finished || result->folds[0].fold == 0)
     return FM_OK;
+  if (!result->detects) {
+    fm_say("a face classifier finds no faces by itself; with a detector: facemask evaluate DATA "
+           "--split SPLIT --weights DETECTOR --weights %s/weights/last.safetensors",
+           result->folds[0].folder);
+    return FM_OK;
+  }
   const fm_cross_validation_options options = {.run = result->folder,
                                                .dataset = dataset,
                                                .fold = result->fold,

@@ -13,7 +13,8 @@
   "fasterrcnn_efficientnet_lite1_fpn|"                         \
   "fasterrcnn_efficientnet_lite2_fpn|"                         \
   "fasterrcnn_mobilenet_v1_fpn|"                               \
-  "fasterrcnn_mobilenet_v2_fpn"
+  "fasterrcnn_mobilenet_v2_fpn|"                               \
+  "face_classifier_efficientnet_lite0"
 
 // Rows name the key, its field, the range, the default (that of fasterrcnn_resnet50_fpn) and a help
 // line.
@@ -121,6 +122,13 @@ const fm_option fm_model_options[] = {
         "annotated box that is to be expected"),
     ROW_BOOL("model.whole_pixels", whole_pixels, "false",
              "corners of detections are whole pixels, as those of annotations drawn by hand"),
+    ROW_INT("model.crop_size", crop_size, 32, 512, "112",
+            "face classifier: pixels of a face's cut-out, across and down"),
+    ROW_FLOATS("model.crops", crops, -4, 4, "[1.5, -1.85]",
+               "face classifier: cut-outs that a face's classes are the mean of, as factors of its "
+               "longer side (below 0 in a mirror)"),
+    ROW_FLOATS("model.crop_context", crop_context, 0.5, 4, "[1.3, 2.1]",
+               "face classifier: the range of such factors in training"),
     ROW_ENUM("loss.box", loss_box, "smooth_l1|giou", "smooth_l1",
              "loss of the boxes, of proposals and of detections"),
     ROW_FLOAT("loss.box_weight", box_weight, 1e-6, 1e6, "1",
@@ -180,7 +188,7 @@ void fm_model_config_preset(fm_model_config *config, fm_arch arch) {
   config->arch = arch;
   if (fm_arch_is_mobilenet_v3(arch))
     config_preset_mobilenet(config);
-  if (fm_arch_is_efficientnet_lite(arch))
+  if (fm_arch_is_efficientnet_lite(arch) || arch == FM_ARCH_FACE_CLASSIFIER)
     config_preset_efficientnet_lite(config);
   if (arch == FM_ARCH_MOBILENET_V1_FPN)
     config_preset_mobilenet_v1(config);
@@ -254,6 +262,19 @@ static fm_status config_check_views(const fm_model_config *config) {
   return FM_OK;
 }
 
+static fm_status config_check_crops(const fm_model_config *config) {
+  if (config->crops.count < 1)
+    return fm_fail(FM_ERR_ARGUMENT, "model.crops: at least one is needed");
+  for (int i = 0; i < config->crops.count; i++)
+    if (fabsf(config->crops.values[i]) < 0.5f)
+      return fm_fail(FM_ERR_ARGUMENT, "model.crops: %g is less than half a face",
+                     (double)config->crops.values[i]);
+  const fm_float_list *context = &config->crop_context;
+  if (context->count != 2 || context->values[0] > context->values[1])
+    return fm_fail(FM_ERR_ARGUMENT, "model.crop_context: [low, high] is expected");
+  return FM_OK;
+}
+
 fm_status fm_model_config_check(const fm_model_config *config) {
   if (config->arch < 0 || config->arch >= FM_ARCH_COUNT)
     return fm_fail(FM_ERR_ARGUMENT, "model.arch: no architecture has number %d", config->arch);
@@ -279,6 +300,7 @@ fm_status fm_model_config_check(const fm_model_config *config) {
                    "model.box_bg_iou_thresh (%g) is greater than model.box_fg_iou_thresh (%g)",
                    (double)config->box_bg_iou_thresh, (double)config->box_fg_iou_thresh);
   FM_TRY(config_check_views(config));
+  FM_TRY(config_check_crops(config));
   FM_TRY(config_check_levels(config));
   return config_check_anchors(config);
 }

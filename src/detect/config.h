@@ -17,6 +17,7 @@ typedef enum fm_arch {
   FM_ARCH_EFFICIENTNET_LITE2_FPN,
   FM_ARCH_MOBILENET_V1_FPN,
   FM_ARCH_MOBILENET_V2_FPN,
+  FM_ARCH_FACE_CLASSIFIER, // no detector: classes of faces that others found (face_classifier.c)
   FM_ARCH_COUNT,
 } fm_arch;
 
@@ -59,10 +60,13 @@ typedef struct fm_model_config {
   fm_float_list views; // factors of min_size and max_size; a negative one is seen in a mirror
   int focus;           // pixels that later views show the smallest face in at most; 0: they see all
   int score;           // fm_score: class|overlap
-  bool whole_pixels;   // of the corners of detections, as who shows them names pixels
-  int loss_box;        // fm_box_loss,   key loss.box
-  float box_weight;    // of the second stage's boxes, key loss.box_weight
-  int loss_class;      // fm_class_loss, key loss.class
+  int crop_size;       // of a face's cut-out that the classifier sees, in pixels
+  fm_float_list crops; // cut-outs of a face: side as a factor of the face's; < 0: mirrored
+  fm_float_list crop_context; // the same in training, [low, high]
+  bool whole_pixels;          // of the corners of detections, as who shows them names pixels
+  int loss_box;               // fm_box_loss,   key loss.box
+  float box_weight;           // of the second stage's boxes, key loss.box_weight
+  int loss_class;             // fm_class_loss, key loss.class
 } fm_model_config;
 
 // FM_INCLUSIVE_BEYOND with inclusive_boxes, else 0.

@@ -288,7 +288,9 @@ fm_status fm_detector_detect(fm_detector *detector, const fm_input *inputs, size
   FM_ASSERT(count > 0);
   for (size_t i = 0; i < count; i++)
     out[i] = (fm_detections){0};
-  fm_status status = detector_detect(detector, inputs, count, out);
+  fm_status status = fm_detector_is_classifier(detector)
+                         ? fm_face_classifier_detect(detector, inputs, count, out)
+                         : detector_detect(detector, inputs, count, out);
   for (size_t i = 0; status < 0 && i < count; i++)
     fm_detections_release(&out[i]);
   return status;

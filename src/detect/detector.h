@@ -85,7 +85,13 @@ typedef struct fm_detections {
 // out[i] for picture i, boxes in pixels of the source picture; release each.
 FM_MUST_USE fm_status fm_detector_detect(fm_detector *detector, const fm_input *inputs,
                                          size_t count, fm_detections *out);
+// The face classifier detects nothing by itself: out[i] has, for each of the input's boxes, all
+// classes with their probabilities.
 void fm_detections_release(fm_detections *detections);
+// Of a face classifier: the probabilities (count, classes) of the faces in these boxes of `input`,
+// the means over model.crops.
+FM_MUST_USE fm_status fm_detector_classify(fm_detector *detector, const fm_input *input,
+                                           const fm_box *boxes, size_t count, float *probabilities);
 // Detects in fp32 and widens the ranges to the values met on the way, picture after picture. While
 // it runs no sharing detector may.
 FM_MUST_USE fm_status fm_detector_calibrate(fm_detector *detector, const fm_input *inputs,

@@ -46,4 +46,14 @@ FM_MUST_USE fm_status fm_detector_run_head(fm_detector *self, fm_plan *trunk, fm
                                            void *const *gradients, fm_plan **head,
                                            fm_roi_outputs *outputs);
 
+// What fm_detector_detect, _train and _validate do for a face classifier.
+static inline bool fm_detector_is_classifier(const fm_detector *self) {
+  return self->config.arch == FM_ARCH_FACE_CLASSIFIER;
+}
+FM_MUST_USE fm_status fm_face_classifier_detect(fm_detector *self, const fm_input *inputs,
+                                                size_t count, fm_detections *out);
+FM_MUST_USE fm_status fm_face_classifier_losses(fm_detector *self, const fm_input *inputs,
+                                                size_t count, fm_purpose purpose, uint64_t seed,
+                                                fm_losses *out);
+
 #endif

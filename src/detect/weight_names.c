@@ -31,9 +31,8 @@ static bool names_is_mobilenet_v2(int arch) {
   return arch == FM_ARCH_MOBILENET_V2_FPN;
 }
 
-static bool names_is_any(int arch) {
-  (void)arch;
-  return true;
+static bool names_is_detector(int arch) {
+  return arch != FM_ARCH_FACE_CLASSIFIER;
 }
 
 const fm_weight_naming fm_weight_namings[] = {
@@ -41,7 +40,7 @@ const fm_weight_naming fm_weight_namings[] = {
      .signature = "backbone.body.",
      .from = "",
      .to = "",
-     .has_arch = names_is_any},
+     .has_arch = names_is_detector},
     {.family = "names of efficientnet-lite-pytorch",
      .signature = "_conv_stem.weight",
      .from = "",

@@ -339,7 +339,8 @@ static size_t weights_count_in(const char *names, const char *part) {
 }
 
 static void weights_describe_missing(FILE *out, const fm_weights_report *report) {
-  static const char *const parts[] = {"backbone.body.", "backbone.fpn.", "rpn.", "roi_heads."};
+  static const char *const parts[] = {"backbone.body.", "backbone.fpn.", "rpn.", "roi_heads.",
+                                      "classifier."};
   const char *comma = "; ";
   for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
     const size_t count = weights_count_in(report->missing, parts[i]);

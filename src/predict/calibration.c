@@ -3,6 +3,7 @@
 
 #include "base/progress.h"
 #include "detect/weights.h"
+#include "train/feed.h"
 
 // A picture that cannot be read is named and left out.
 static fm_status calibration_picture(fm_detector *detector, const fm_dataset *dataset,
@@ -15,8 +16,11 @@ static fm_status calibration_picture(fm_detector *detector, const fm_dataset *da
   }
   FM_TRY(read);
   ++*used;
+  // With the annotated faces, which a face classifier measures its ranges on.
+  const fm_sample *own = fm_dataset_sample(dataset, sample);
+  const fm_loader_maker maker = fm_feed_maker(fm_detector_config(detector));
   fm_input input;
-  fm_status status = fm_input_make(&input, fm_detector_config(detector), &image, NULL, NULL, 0);
+  fm_status status = maker.make(maker.user, &image, own->objects, own->object_count, &input);
   fm_image_release(&image);
   FM_TRY(status);
   status = fm_detector_calibrate(detector, &input, 1);

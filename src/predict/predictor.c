@@ -11,6 +11,7 @@
 #include "detect/weights.h"
 #include "predict/focus.h"
 #include "predict/fuse.h"
+#include "predict/refine.h"
 #include "train/config.h"
 
 // The detectors of one thread at a time, a share of each member.
@@ -175,7 +176,14 @@ static double predictor_best_size(const fm_model_config *config) {
   return exp(sum / count);
 }
 
+static bool predictor_classifies(const predictor_member *member) {
+  return member->config.arch == FM_ARCH_FACE_CLASSIFIER;
+}
+
+// A classifier sees what the detectors found, and no picture of its own.
 static void predictor_add_views(fm_predictor *self, const fm_model_config *config) {
+  if (config->arch == FM_ARCH_FACE_CLASSIFIER)
+    return;
   const fm_float_list *scales = &config->views;
   const int first = self->view_count;
   const bool focuses = config->focus > 0 && scales->count > 1;
@@ -206,6 +214,9 @@ static fm_status predictor_add_member(fm_predictor *self, const fm_predictor_opt
   FM_TRY(fm_config_detection_precision(config, info->has_ranges, &precision));
   predictor_member *member = &self->members[self->member_count];
   member->config = config->model;
+  if (self->member_count == 0 && predictor_classifies(member))
+    return fm_fail(FM_ERR_ARGUMENT,
+                   "%s is a face classifier: --weights of a detector have to come before it", path);
   member->best_size = predictor_best_size(&member->config);
   // A face that one view is sure of and another is not is settled when they are fused.
   const bool fuses = options->weights_count > 1 || config->model.views.count > 1;
@@ -511,6 +522,27 @@ static fm_status predictor_fuse(predictor_looks *looks, fm_detections *out) {
   return status;
 }
 
+// The classifiers' words on what was found.
+static fm_status predictor_refine(const predictor_looks *looks, fm_detections *out) {
+  const fm_predictor *self = looks->predictor;
+  const fm_model_config *first = &self->members[0].config;
+  fm_detector *classifiers[FM_PREDICTOR_MEMBERS_MAX];
+  int count = 0;
+  for (int i = 0; i < self->member_count; ++i)
+    if (predictor_classifies(&self->members[i]))
+      classifiers[count++] = looks->context->detectors[i];
+  if (count == 0)
+    return FM_OK;
+  const fm_refine_options options = {
+      .classifiers = classifiers,
+      .classifier_count = count,
+      .class_count = self->classes.count,
+      .score = self->score >= 0 ? self->score : first->box_score_thresh,
+      .limit = (size_t)first->box_detections_per_img,
+  };
+  return fm_refine_detections(&options, looks->image, out);
+}
+
 static fm_status predictor_run(predictor_looks *looks, fm_detections *out) {
   const fm_predictor *self = looks->predictor;
   const fm_model_config *first = &self->members[0].config;
@@ -519,6 +551,10 @@ static fm_status predictor_run(predictor_looks *looks, fm_detections *out) {
                                looks->inputs[0].source_width, out));
   else
     FM_TRY(predictor_fuse(looks, out));
+  const fm_status status = predictor_refine(looks, out);
+  if (status < 0)
+    fm_detections_release(out);
+  FM_TRY(status);
   if (first->whole_pixels)
     predictor_round(out, first->inclusive_boxes);
   return FM_OK;

@@ -47,6 +47,7 @@ typedef struct fm_training_result {
   int fold;      // asked for: from 1, FM_RUN_FOLD_NONE or FM_RUN_FOLD_ALL
   bool finished; // every fold asked for
   bool leaking;  // a carried fold: its validation part has been trained on before it
+  bool detects;  // what was trained finds faces: no face classifier
 } fm_training_result;
 
 // FM_STOPPED when *stop ended it; `result` then says how far it came. Without `resume` an existing

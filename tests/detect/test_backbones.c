@@ -70,8 +70,10 @@ static void every_preset_can_be_built(void **state) {
     built self;
     preset(&self, (fm_arch)arch);
     build(&self);
+    const bool detects = arch != FM_ARCH_FACE_CLASSIFIER;
     assert_int_equal(self.model.rpn_level_count,
-                     self.config.backbone_levels.count + self.config.fpn_extra_levels);
+                     detects ? self.config.backbone_levels.count + self.config.fpn_extra_levels
+                             : 0);
     release(&self);
   }
 }

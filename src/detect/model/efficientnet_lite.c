@@ -26,6 +26,12 @@ static const struct {
   double width, depth;
 } efficientnet_scales[] = {{1.0, 1.0}, {1.0, 1.1}, {1.1, 1.2}};
 
+// Of a detector's backbone, or of the face classifier's.
+static int efficientnet_lite(const fm_model_config *config) {
+  return fm_arch_is_efficientnet_lite(config->arch) ? config->arch - FM_ARCH_EFFICIENTNET_LITE0_FPN
+                                                    : 0;
+}
+
 typedef struct efficientnet_builder {
   fm_graph *graph;
   const fm_model_config *config;
@@ -88,7 +94,7 @@ static fm_value efficientnet_block(efficientnet_builder *self, fm_value x,
 static fm_backbone_maps efficientnet_build(fm_graph *graph, fm_value picture,
                                            const fm_model_config *config) {
   efficientnet_builder self = {graph, config, 0};
-  const int lite = config->arch - FM_ARCH_EFFICIENTNET_LITE0_FPN;
+  const int lite = efficientnet_lite(config);
   fm_value x = efficientnet_conv(&self, picture, "backbone.body", "_conv_stem", "_bn0",
                                  (fm_backbone_conv){.out_channels = EFFICIENTNET_STEM_CHANNELS,
                                                     .kernel = 3,
@@ -112,7 +118,7 @@ static fm_backbone_maps efficientnet_build(fm_graph *graph, fm_value picture,
 
 // The parts that train together: what works at strides 2 (with the stem), 4, 8, 16 and 32.
 static void efficientnet_freeze(fm_params *params, const fm_model_config *config) {
-  const int lite = config->arch - FM_ARCH_EFFICIENTNET_LITE0_FPN;
+  const int lite = efficientnet_lite(config);
   int frozen_parts = 5 - config->trainable_backbone_layers, part = 1, block = 0;
   if (frozen_parts > 0) {
     fm_params_freeze(params, "backbone.body._conv_stem.", true);

@@ -45,6 +45,7 @@ const fm_backbone *fm_backbone_of(const fm_model_config *config) {
       [FM_ARCH_EFFICIENTNET_LITE2_FPN] = &fm_backbone_efficientnet_lite,
       [FM_ARCH_MOBILENET_V1_FPN] = &fm_backbone_mobilenet_v1,
       [FM_ARCH_MOBILENET_V2_FPN] = &fm_backbone_mobilenet_v2,
+      [FM_ARCH_FACE_CLASSIFIER] = &fm_backbone_efficientnet_lite,
   };
   return backbones[config->arch];
 }
@@ -107,6 +108,19 @@ static fm_status model_build_head(const fm_model *model, fm_graph *graph, const 
   return fm_graph_status(graph);
 }
 
+// Cut-outs of faces -> class logits.
+static fm_status model_build_classifier(fm_model *model, const fm_backbone *backbone,
+                                        const fm_model_config *config, int class_count) {
+  fm_graph *graph = model->trunk;
+  const fm_value crops = fm_graph_input(graph, "crops", 3, false);
+  const fm_backbone_maps maps = backbone->build(graph, crops, config);
+  const fm_value pooled = fm_global_avg_pool(graph, maps.values[maps.count - 1]);
+  const fm_linear_options linear = {
+      .name = "classifier", .out_features = class_count, .init = FM_INIT_UNIFORM};
+  fm_graph_output_plain(graph, "class_logits", fm_linear(graph, pooled, &linear));
+  return fm_graph_status(graph);
+}
+
 fm_status fm_model_build(fm_model *out, fm_params *params, const fm_model_config *config,
                          int class_count) {
   *out = (fm_model){0};
@@ -119,6 +133,11 @@ fm_status fm_model_build(fm_model *out, fm_params *params, const fm_model_config
   out->anchors_per_place =
       config->rpn_anchor_sizes.rows[0].count * config->rpn_anchor_aspect_ratios.rows[0].count;
   FM_TRY_OUT(fm_graph_new(&out->trunk, params));
+  if (config->arch == FM_ARCH_FACE_CLASSIFIER) {
+    FM_TRY_OUT(model_build_classifier(out, backbone, config, class_count));
+    backbone->freeze(params, config);
+    return FM_OK;
+  }
   FM_TRY_OUT(model_build_trunk(out, backbone, config));
   for (int i = 0; i < config->cascade_stages; i++, out->stage_count++) {
     fm_box_stage stage = {i, out->roi_level_count, class_count + 1, false};

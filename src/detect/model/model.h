@@ -22,9 +22,11 @@ enum {
 //   rpn_level_count-1, the pooled ones last
 //   fm_model_deltas(m, level)      box deltas (n,4a,h_l,w_l), plain; channel 4*anchor +
 //   (dx,dy,dw,dh)
-// with a = anchors_per_place. Each head: inputs 0 .. roi_level_count-1 are those pyramid levels,
-// input roi_level_count the RoIs (r,7,1,1) of fm_roi_align; output 0 the class logits
-// (r,classes+1,1,1), 1 the box deltas (r,4*(classes+1),1,1), both plain.
+// with a = anchors_per_place. The face classifier has only a trunk: input 0 cut-outs of faces
+// (n,3,s,s), output 0 the class logits (n,classes,1,1), plain, and no heads. Each head: inputs 0 ..
+// roi_level_count-1 are those pyramid levels, input roi_level_count the RoIs (r,7,1,1) of
+// fm_roi_align; output 0 the class logits (r,classes+1,1,1), 1 the box deltas
+// (r,4*(classes+1),1,1), both plain.
 typedef struct fm_model {
   fm_graph *trunk, *heads[FM_CASCADE_STAGES_MAX];
   fm_graph *map_heads[FM_CASCADE_STAGES_MAX]; // the same by fm_roi_linear, for maps of few pixels

@@ -1,0 +1,340 @@
+// A classifier of faces that others found: decoupled classification refinement (Cheng, Wei, Shi,
+// Feris, Xiong, Huang 2018). It sees each face alone, in one size, with features of its own.
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "detect/detector_private.h"
+#include "detect/face_crop.h"
+#include "nn/loss.h"
+#include "nn/profile.h"
+
+enum {
+  CLASSIFIER_ROWS_MAX = 32,  // cut-outs in the network at once, when it does not train
+  CLASSIFIER_ROWS_LEAST = 4, // fewer are filled up, so that few plans serve
+  CLASSIFIER_STREAM = 0x6663,
+};
+// What a cut-out of training is moved by, and its width changed: deviations, as shares of its side.
+#define CLASSIFIER_MOVED 0.04
+#define CLASSIFIER_STRETCHED 0.08
+// Shares of them that are made coarse, as small faces are, and that lose a part to one colour.
+#define CLASSIFIER_COARSE 0.3
+#define CLASSIFIER_HIDDEN 0.3
+// A face with fewer pixels of the input across or down teaches nothing.
+#define CLASSIFIER_SIDE_MIN 6.0f
+
+// --- running
+
+// The network on cut-outs (rows, 3, size, size).
+static fm_status classifier_run(fm_detector *self, float *crops, int rows, fm_purpose purpose,
+                                fm_plan **plan) {
+  const int size = self->config.crop_size;
+  fm_tensor input = {.dtype = FM_F32, .shape = {rows, 3, size, size}, .block = 1, .data = crops};
+  const fm_plan_options options = {.purpose = purpose,
+                                   .precision = self->observes ? FM_F32 : self->precision,
+                                   .inputs = &input,
+                                   .input_count = 1,
+                                   .workspace = self->trunk_memory,
+                                   .ranges = self->trunk_ranges,
+                                   .observes = self->observes};
+  FM_TRY(fm_plan_cache_get(self->trunk_plans, &options, plan));
+  fm_plan_bind(*plan, 0, crops, NULL);
+  return fm_plan_forward(*plan);
+}
+
+// Behind the last of `count` crops stand zeros.
+static fm_status classifier_cut(fm_detector *self, const fm_face_crop *crops, int count, int rows,
+                                float **out) {
+  const int size = self->config.crop_size;
+  const size_t each = 3 * (size_t)size * (size_t)size;
+  void *memory;
+  FM_TRY(fm_scratch_get(&self->pixels, (size_t)rows * each, sizeof(float), &memory));
+  float *pixels = memory;
+#pragma omp parallel for schedule(dynamic)
+  for (int i = 0; i < count; i++)
+    fm_face_crop_cut(&crops[i], size, pixels + (size_t)i * each);
+  memset(pixels + (size_t)count * each, 0, (size_t)(rows - count) * each * sizeof *pixels);
+  *out = pixels;
+  return FM_OK;
+}
+
+// --- classes of faces
+
+static void classifier_add_softmax(const float *logits, int classes, float share, float *out) {
+  float most = logits[0];
+  for (int k = 1; k < classes; k++)
+    most = fmaxf(most, logits[k]);
+  float sum = 0;
+  for (int k = 0; k < classes; k++)
+    sum += expf(logits[k] - most);
+  for (int k = 0; k < classes; k++)
+    out[k] += share * expf(logits[k] - most) / sum;
+}
+
+static int classifier_rows(int count) {
+  int rows = CLASSIFIER_ROWS_LEAST;
+  while (rows < count)
+    rows *= 2;
+  return rows;
+}
+
+fm_status fm_detector_classify(fm_detector *detector, const fm_input *input, const fm_box *boxes,
+                               size_t count, float *probabilities) {
+  FM_ASSERT(fm_detector_is_classifier(detector));
+  const fm_float_list *views = &detector->config.crops;
+  const int classes = detector->class_count;
+  const size_t total = count * (size_t)views->count;
+  memset(probabilities, 0, count * (size_t)classes * sizeof *probabilities);
+  for (size_t done = 0; done < total; done += CLASSIFIER_ROWS_MAX) {
+    fm_face_crop crops[CLASSIFIER_ROWS_MAX];
+    const int now = total - done < CLASSIFIER_ROWS_MAX ? (int)(total - done) : CLASSIFIER_ROWS_MAX;
+    for (int i = 0; i < now; i++) {
+      const float factor = views->values[(done + (size_t)i) % (size_t)views->count];
+      const fm_box face = boxes[(done + (size_t)i) / (size_t)views->count];
+      crops[i] = (fm_face_crop){input, fm_face_crop_region(face, fabsf(factor)), factor < 0};
+    }
+    float *pixels;
+    fm_plan *plan;
+    const int rows = classifier_rows(now);
+    FM_TRY_SECTION("cut-outs of faces", classifier_cut(detector, crops, now, rows, &pixels));
+    FM_TRY(classifier_run(detector, pixels, rows, FM_INFER, &plan));
+    const float *logits = fm_plan_output(plan, 0).data;
+    for (int i = 0; i < now; i++)
+      classifier_add_softmax(logits + i * classes, classes, 1 / (float)views->count,
+                             probabilities +
+                                 (done + (size_t)i) / (size_t)views->count * (size_t)classes);
+  }
+  return FM_OK;
+}
+
+static int classifier_compare(const void *a, const void *b) {
+  const fm_detection *first = a, *second = b;
+  return (first->score < second->score) - (first->score > second->score);
+}
+
+// All classes of the boxes of one input.
+static fm_status classifier_detect_one(fm_detector *self, const fm_input *input,
+                                       fm_detections *out) {
+  const size_t classes = (size_t)self->class_count, count = input->box_count;
+  if (count == 0)
+    return FM_OK;
+  float *probabilities = malloc(count * classes * sizeof *probabilities);
+  out->items = malloc(count * classes * sizeof *out->items);
+  fm_status status = probabilities && out->items
+                         ? fm_detector_classify(self, input, input->boxes, count, probabilities)
+                         : fm_fail(FM_ERR_MEMORY, "out of memory");
+  const float across = (float)input->source_width / (float)input->width;
+  const float down = (float)input->source_height / (float)input->height;
+  for (size_t i = 0; status >= 0 && i < count * classes; i++) {
+    const fm_box box = input->boxes[i / classes];
+    out->items[out->count++] =
+        (fm_detection){.box = {box.x1 * across, box.y1 * down, box.x2 * across, box.y2 * down},
+                       .label = (int32_t)(i % classes) + 1,
+                       .score = probabilities[i]};
+  }
+  free(probabilities);
+  if (status >= 0)
+    qsort(out->items, out->count, sizeof *out->items, classifier_compare);
+  return status;
+}
+
+fm_status fm_face_classifier_detect(fm_detector *self, const fm_input *inputs, size_t count,
+                                    fm_detections *out) {
+  for (size_t i = 0; i < count; i++)
+    FM_TRY(classifier_detect_one(self, &inputs[i], &out[i]));
+  return FM_OK;
+}
+
+// --- training
+
+typedef struct classifier_face {
+  const fm_input *input;
+  fm_box box;
+  int32_t label;
+} classifier_face;
+
+// The faces of a batch that are large enough, by class; starts (classes + 1).
+typedef struct classifier_faces {
+  classifier_face *items;
+  size_t *starts;
+} classifier_faces;
+
+static void classifier_faces_release(classifier_faces *faces) {
+  free(faces->items);
+  free(faces->starts);
+}
+
+static bool classifier_takes(const fm_input *input, size_t box, int32_t label) {
+  const fm_box *b = &input->boxes[box];
+  return input->labels[box] == label && b->x2 - b->x1 >= CLASSIFIER_SIDE_MIN &&
+         b->y2 - b->y1 >= CLASSIFIER_SIDE_MIN;
+}
+
+static fm_status classifier_gather(const fm_input *inputs, size_t count, int classes,
+                                   classifier_faces *out) {
+  size_t total = 0;
+  for (size_t i = 0; i < count; i++)
+    total += inputs[i].box_count;
+  *out = (classifier_faces){malloc((total + 1) * sizeof *out->items),
+                            calloc((size_t)classes + 1, sizeof *out->starts)};
+  if (!out->items || !out->starts) {
+    classifier_faces_release(out);
+    return fm_fail(FM_ERR_MEMORY, "out of memory");
+  }
+  size_t used = 0;
+  for (int32_t label = 1; label <= classes; label++) {
+    for (size_t i = 0; i < count; i++)
+      for (size_t box = 0; box < inputs[i].box_count; box++)
+        if (classifier_takes(&inputs[i], box, label))
+          out->items[used++] = (classifier_face){&inputs[i], inputs[i].boxes[box], label};
+    out->starts[label] = used;
+  }
+  return FM_OK;
+}
+
+// A face of a class, every class of the batch being as likely as the others; NULL without faces.
+static const classifier_face *classifier_draw(const classifier_faces *faces, int classes,
+                                              fm_random *random) {
+  int present = 0;
+  for (int k = 0; k < classes; k++)
+    present += faces->starts[k + 1] > faces->starts[k];
+  if (present == 0)
+    return NULL;
+  int wanted = (int)fm_random_below(random, (uint64_t)present), k = -1;
+  do
+    ++k;
+  while (faces->starts[k + 1] == faces->starts[k] || wanted-- > 0);
+  return faces->items + faces->starts[k] +
+         fm_random_below(random, faces->starts[k + 1] - faces->starts[k]);
+}
+
+static fm_face_crop classifier_crop(const fm_detector *self, const classifier_face *face,
+                                    fm_random *random) {
+  const float *context = self->config.crop_context.values;
+  const float factor =
+      (float)fm_random_range(random, (double)context[0], (double)context[1] + 1e-9);
+  fm_box region = fm_face_crop_region(face->box, factor);
+  const float side = region.x2 - region.x1;
+  const float x = (float)(CLASSIFIER_MOVED * fm_random_normal(random)) * side;
+  const float y = (float)(CLASSIFIER_MOVED * fm_random_normal(random)) * side;
+  const float wider = (expf((float)(CLASSIFIER_STRETCHED * fm_random_normal(random))) - 1) * side;
+  region =
+      (fm_box){region.x1 + x - wider / 2, region.y1 + y, region.x2 + x + wider / 2, region.y2 + y};
+  return (fm_face_crop){face->input, region, fm_random_uniform(random) < 0.5};
+}
+
+// What else happens to a cut-out of training.
+typedef struct classifier_change {
+  int coarse;                   // pixels a side that it is made of; 0: all
+  int left, top, width, height; // the part that gets `color`
+  float color[3];
+} classifier_change;
+
+static classifier_change classifier_draw_change(int size, fm_random *random) {
+  classifier_change change = {0};
+  if (fm_random_uniform(random) < CLASSIFIER_COARSE)
+    change.coarse = (int)fm_random_range(random, 0.125 * size, 0.5 * size);
+  if (fm_random_uniform(random) < CLASSIFIER_HIDDEN) {
+    change.width = (int)fm_random_range(random, 0.1 * size, 0.3 * size);
+    change.height = (int)fm_random_range(random, 0.1 * size, 0.3 * size);
+    change.left = (int)fm_random_below(random, (uint64_t)(size - change.width));
+    change.top = (int)fm_random_below(random, (uint64_t)(size - change.height));
+    for (int channel = 0; channel < 3; channel++)
+      change.color[channel] = (float)fm_random_range(random, -1, 1);
+  }
+  return change;
+}
+
+// `few` has room for a cut-out of half the size.
+static void classifier_change_crop(const classifier_change *change, int size, float *few,
+                                   float *pixels) {
+  if (change->coarse > 0) {
+    const fm_input whole = {.width = size, .height = size, .pixels = pixels};
+    const fm_face_crop less = {&whole, {0, 0, (float)size, (float)size}, false};
+    fm_face_crop_cut(&less, change->coarse, few);
+    const fm_input coarse = {.width = change->coarse, .height = change->coarse, .pixels = few};
+    const fm_face_crop more = {
+        &coarse, {0, 0, (float)change->coarse, (float)change->coarse}, false};
+    fm_face_crop_cut(&more, size, pixels);
+  }
+  for (int channel = 0; channel < 3; channel++)
+    for (int y = change->top; y < change->top + change->height; y++)
+      for (int x = change->left; x < change->left + change->width; x++)
+        pixels[(channel * size + y) * size + x] = change->color[channel];
+}
+
+static fm_status classifier_change_crops(fm_detector *self, int rows, uint64_t seed,
+                                         float *pixels) {
+  const int size = self->config.crop_size;
+  const size_t each = 3 * (size_t)size * (size_t)size;
+  fm_random random = fm_random_make(seed, CLASSIFIER_STREAM, 1);
+  classifier_change *changes = malloc((size_t)rows * sizeof *changes);
+  float *few = malloc((size_t)rows * each / 4 * sizeof *few);
+  fm_status status = changes && few ? FM_OK : fm_fail(FM_ERR_MEMORY, "out of memory");
+  for (int i = 0; status >= 0 && i < rows; i++)
+    changes[i] = classifier_draw_change(size, &random);
+  if (status >= 0) {
+#pragma omp parallel for schedule(dynamic)
+    for (int i = 0; i < rows; i++)
+      classifier_change_crop(&changes[i], size, few + (size_t)i * each / 4,
+                             pixels + (size_t)i * each);
+  }
+  free(changes);
+  free(few);
+  return status;
+}
+
+static fm_status classifier_sample(fm_detector *self, const classifier_faces *faces, int rows,
+                                   uint64_t seed, float **pixels, int32_t *labels) {
+  fm_random random = fm_random_make(seed, CLASSIFIER_STREAM, 0);
+  fm_face_crop *crops = malloc((size_t)rows * sizeof *crops);
+  FM_CHECK_ALLOC(crops);
+  int count = 0;
+  for (; count < rows; count++) {
+    const classifier_face *face = classifier_draw(faces, self->class_count, &random);
+    if (!face)
+      break;
+    crops[count] = classifier_crop(self, face, &random);
+    labels[count] = face->label - 1;
+  }
+  for (int i = count; i < rows; i++)
+    labels[i] = -1;
+  const fm_status status = classifier_cut(self, crops, count, rows, pixels);
+  free(crops);
+  return status;
+}
+
+static fm_status classifier_losses(fm_detector *self, const classifier_faces *faces, int rows,
+                                   fm_purpose purpose, uint64_t seed, fm_losses *out) {
+  void *labels, *gradients;
+  float *pixels = NULL;
+  fm_plan *plan;
+  FM_TRY(fm_scratch_get(&self->rois, (size_t)rows, sizeof(int32_t), &labels));
+  FM_TRY_SECTION("cut-outs of faces", classifier_sample(self, faces, rows, seed, &pixels, labels));
+  if (purpose == FM_TRAIN)
+    FM_TRY_SECTION("changes of cut-outs", classifier_change_crops(self, rows, seed, pixels));
+  FM_TRY(classifier_run(self, pixels, rows, purpose, &plan));
+  if (purpose == FM_TRAIN)
+    gradients = fm_plan_output_gradient(plan, 0).data;
+  else
+    FM_TRY(fm_scratch_get(&self->gradients, (size_t)rows * (size_t)self->class_count, sizeof(float),
+                          &gradients));
+  out->classifier =
+      fm_loss_softmax_cross_entropy(fm_plan_output(plan, 0).data, labels, (size_t)rows,
+                                    self->class_count, (double)rows, gradients);
+  out->loss = out->classifier;
+  return purpose == FM_TRAIN ? fm_plan_backward(plan) : FM_OK;
+}
+
+fm_status fm_face_classifier_losses(fm_detector *self, const fm_input *inputs, size_t count,
+                                    fm_purpose purpose, uint64_t seed, fm_losses *out) {
+  *out = (fm_losses){0};
+  if (purpose == FM_TRAIN)
+    fm_params_zero_gradients(self->params);
+  classifier_faces faces;
+  FM_TRY(classifier_gather(inputs, count, self->class_count, &faces));
+  const int rows = (int)count * self->config.box_batch_size_per_image;
+  const fm_status status = classifier_losses(self, &faces, rows, purpose, seed, out);
+  classifier_faces_release(&faces);
+  return status;
+}

@@ -1,0 +1,27 @@
+// Classes of detections anew, by a classifier that sees each face alone.
+#ifndef FM_PREDICT_REFINE_H
+#define FM_PREDICT_REFINE_H
+
+#include "base/status.h"
+#include "detect/detector.h"
+#include "image/image.h"
+
+typedef struct fm_refine_options {
+  fm_detector *const *classifiers; // whose probabilities are averaged
+  int classifier_count;
+  int class_count;
+  float score;  // what is below afterwards is left out
+  size_t limit; // detections kept
+} fm_refine_options;
+
+// Detections that overlap a stronger one by FM_REFINE_SAME (IoU) are of its face, the strongest of
+// each class. The sum of their scores, 1 at most, says how surely a face is there; it is dealt out
+// anew to all classes, by the mean of the detector's shares and the classifiers' probabilities.
+// What no class of a face has a score of FM_REFINE_LEAST for stays as it is. `list` is replaced; by
+// falling score.
+#define FM_REFINE_SAME 0.5f
+#define FM_REFINE_LEAST 0.03f
+FM_MUST_USE fm_status fm_refine_detections(const fm_refine_options *options, const fm_image *image,
+                                           fm_detections *list);
+
+#endif

@@ -1,0 +1,232 @@
+// Detections with the words of a classifier on them: against its own probabilities, and the same
+// through a predictor that has its weights file. FACEMASK_TEST_WEIGHTS names a detector's.
+#include "predict/refine.h"
+
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "base/random.h"
+#include "detect/weights.h"
+#include "predict/predictor.h"
+
+enum { CLASSES = 3, WIDTH = 120, HEIGHT = 90 };
+
+static const char *const names[] = {"without_mask", "with_mask", "mask_weared_incorrect"};
+
+static fm_detector *classifier_make(uint64_t seed) {
+  fm_model_config config;
+  fm_model_config_preset(&config, FM_ARCH_FACE_CLASSIFIER);
+  config.crop_size = 48;
+  const fm_detector_options options = {
+      .config = &config, .class_count = CLASSES, .precision = FM_F32, .seed = seed};
+  fm_detector *detector;
+  assert_int_equal(fm_detector_new(&detector, &options), FM_OK);
+  // Start values tell little apart.
+  fm_params *params = fm_detector_params(detector);
+  const int id = fm_params_find(params, "classifier.weight");
+  const size_t count = fm_params_elements(params, id);
+  float *values = malloc(count * sizeof *values);
+  fm_params_get(params, id, values);
+  for (size_t i = 0; i < count; i++)
+    values[i] *= 20;
+  fm_params_set(params, id, values);
+  free(values);
+  return detector;
+}
+
+static fm_image picture(void) {
+  fm_image image;
+  fm_random random = fm_random_make(4, 0, 0);
+  assert_int_equal(fm_image_new(&image, WIDTH, HEIGHT), FM_OK);
+  for (int i = 0; i < WIDTH * HEIGHT * 3; i++)
+    image.pixels[i] = (uint8_t)(fm_random_below(&random, 100) + (unsigned)(i / 900));
+  return image;
+}
+
+static void probabilities_of(fm_detector *classifier, const fm_image *image, fm_box box,
+                             float *out) {
+  fm_input input;
+  assert_int_equal(fm_input_make_sized(&input, fm_detector_config(classifier), image, image->width,
+                                       image->height),
+                   FM_OK);
+  assert_int_equal(fm_detector_classify(classifier, &input, &box, 1, out), FM_OK);
+  fm_input_release(&input);
+}
+
+static fm_detections list_of(const fm_detection *items, size_t count) {
+  fm_detections list = {malloc(count * sizeof *items), count};
+  memcpy(list.items, items, count * sizeof *items);
+  return list;
+}
+
+static const fm_detection *find(const fm_detections *list, fm_box box, int label) {
+  for (size_t i = 0; i < list->count; i++)
+    if (list->items[i].label == label && memcmp(&list->items[i].box, &box, sizeof box) == 0)
+      return &list->items[i];
+  return NULL;
+}
+
+static void scores_are_dealt_out_to_all_classes(void **state) {
+  (void)state;
+  fm_detector *classifiers[] = {classifier_make(3), classifier_make(8)};
+  fm_image image = picture();
+  const fm_box a = {20, 20, 50, 60}, near_a = {21, 22, 52, 60}, b = {70, 10, 80, 22};
+  const fm_detection before[] = {{a, 2, 0.7f}, {b, 1, 0.6f}, {near_a, 3, 0.5f}};
+  for (int count = 1; count <= 2; count++) {
+    fm_detections list = list_of(before, 3);
+    const fm_refine_options options = {.classifiers = classifiers,
+                                       .classifier_count = count,
+                                       .class_count = CLASSES,
+                                       .score = 0,
+                                       .limit = 100};
+    assert_int_equal(fm_refine_detections(&options, &image, &list), FM_OK);
+    assert_int_equal(list.count, 2 * CLASSES);
+    float mean_a[CLASSES] = {0}, mean_b[CLASSES] = {0}, own[CLASSES];
+    for (int i = 0; i < count; i++) {
+      probabilities_of(classifiers[i], &image, a, own);
+      for (int k = 0; k < CLASSES; k++)
+        mean_a[k] += own[k] / (float)count;
+      probabilities_of(classifiers[i], &image, b, own);
+      for (int k = 0; k < CLASSES; k++)
+        mean_b[k] += own[k] / (float)count;
+    }
+    // A face's scores add up to 1.2, of which 1 counts.
+    const float shares_a[] = {0, 0.7f / 1.2f, 0.5f / 1.2f}, shares_b[] = {1, 0, 0};
+    const fm_box boxes_a[] = {a, a, near_a};
+    for (int k = 0; k < CLASSES; k++) {
+      const fm_detection *found = find(&list, boxes_a[k], k + 1);
+      assert_non_null(found);
+      assert_true(fabsf(found->score - (shares_a[k] + mean_a[k]) / 2) < 1e-4f);
+      found = find(&list, b, k + 1);
+      assert_non_null(found);
+      assert_true(fabsf(found->score - 0.6f * (shares_b[k] + mean_b[k]) / 2) < 1e-4f);
+    }
+    for (size_t i = 1; i < list.count; i++)
+      assert_true(list.items[i].score <= list.items[i - 1].score);
+    fm_detections_release(&list);
+  }
+  fm_detector_free(classifiers[0]);
+  fm_detector_free(classifiers[1]);
+  fm_image_release(&image);
+}
+
+static void what_is_weak_or_outside_stays(void **state) {
+  (void)state;
+  fm_detector *classifier = classifier_make(3);
+  fm_image image = picture();
+  const fm_detection before[] = {{{200, 200, 240, 240}, 2, 0.9f}, {{20, 20, 40, 40}, 1, 0.02f}};
+  fm_detections list = list_of(before, 2), none = {0};
+  const fm_refine_options options = {.classifiers = &classifier,
+                                     .classifier_count = 1,
+                                     .class_count = CLASSES,
+                                     .score = 0.01f,
+                                     .limit = 100};
+  assert_int_equal(fm_refine_detections(&options, &image, &list), FM_OK);
+  assert_int_equal(list.count, 2);
+  assert_memory_equal(list.items, before, sizeof before);
+  fm_detections_release(&list);
+  assert_int_equal(fm_refine_detections(&options, &image, &none), FM_OK);
+  assert_int_equal(none.count, 0);
+  fm_detector_free(classifier);
+  fm_image_release(&image);
+}
+
+static void no_more_are_kept_than_asked_for(void **state) {
+  (void)state;
+  fm_detector *classifier = classifier_make(3);
+  fm_image image = picture();
+  const fm_detection before[] = {{{20, 20, 50, 60}, 2, 0.7f}, {{70, 10, 80, 22}, 1, 0.6f}};
+  fm_detections list = list_of(before, 2);
+  fm_refine_options options = {
+      .classifiers = &classifier, .classifier_count = 1, .class_count = CLASSES, .limit = 2};
+  assert_int_equal(fm_refine_detections(&options, &image, &list), FM_OK);
+  assert_int_equal(list.count, 2);
+  const float second = list.items[1].score;
+  fm_detections_release(&list);
+  list = list_of(before, 2);
+  options.limit = 100;
+  options.score = second;
+  assert_int_equal(fm_refine_detections(&options, &image, &list), FM_OK);
+  assert_int_equal(list.count, 2);
+  fm_detections_release(&list);
+  fm_detector_free(classifier);
+  fm_image_release(&image);
+}
+
+// --- through a predictor
+
+static fm_status predict(const char *const *weights, int count, const fm_image *image,
+                         fm_detections *out) {
+  const char *const assignments[] = {"train.precision=fp32", "model.score=overlap"};
+  const fm_predictor_options options = {.weights = weights,
+                                        .weights_count = count,
+                                        .assignments = assignments,
+                                        .assignment_count = 2,
+                                        .score = 0.05f,
+                                        .nms = 0.5f};
+  fm_predictor *predictor;
+  FM_TRY(fm_predictor_open(&predictor, &options));
+  fm_input inputs[4];
+  assert_int_equal(fm_predictor_inputs(predictor), 1);
+  assert_int_equal(fm_predictor_prepare(predictor, image, inputs), FM_OK);
+  const fm_status status = fm_predictor_detect(predictor, image, inputs, out);
+  fm_predictor_inputs_release(predictor, inputs);
+  fm_predictor_free(predictor);
+  return status;
+}
+
+static void a_predictor_with_a_classifier_refines(void **state) {
+  (void)state;
+  char path[] = "/tmp/facemask-test-XXXXXX";
+  const int file = mkstemp(path);
+  assert_true(file >= 0);
+  close(file);
+  fm_detector *classifier = classifier_make(3);
+  assert_int_equal(fm_weights_save(classifier, path, names, CLASSES, FM_MOMENT_NONE), FM_OK);
+  const char *detector = getenv("FACEMASK_TEST_WEIGHTS");
+  assert_non_null(detector);
+  const char *const both[] = {detector, path}, *const turned[] = {path, detector};
+  fm_image image = picture();
+  fm_detections plain, found;
+  assert_int_equal(predict(both, 1, &image, &plain), FM_OK);
+  assert_true(plain.count > 0);
+  assert_int_equal(predict(both, 2, &image, &found), FM_OK);
+  const fm_refine_options options = {.classifiers = &classifier,
+                                     .classifier_count = 1,
+                                     .class_count = CLASSES,
+                                     .score = 0.05f,
+                                     .limit = 100};
+  assert_int_equal(fm_refine_detections(&options, &image, &plain), FM_OK);
+  assert_int_equal(found.count, plain.count);
+  for (size_t i = 0; i < found.count; i++) {
+    assert_int_equal(found.items[i].label, plain.items[i].label);
+    assert_true(fabsf(found.items[i].score - plain.items[i].score) < 1e-3f);
+  }
+  fm_detections_release(&plain);
+  fm_detections_release(&found);
+  // A classifier alone, or in front, has nothing to look at.
+  assert_int_equal(predict(turned, 1, &image, &found), FM_ERR_ARGUMENT);
+  assert_int_equal(predict(turned, 2, &image, &found), FM_ERR_ARGUMENT);
+  assert_non_null(strstr(fm_error_message(), "face classifier"));
+  fm_image_release(&image);
+  fm_detector_free(classifier);
+  unlink(path);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(scores_are_dealt_out_to_all_classes),
+      cmocka_unit_test(what_is_weak_or_outside_stays),
+      cmocka_unit_test(no_more_are_kept_than_asked_for),
+      cmocka_unit_test(a_predictor_with_a_classifier_refines),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
