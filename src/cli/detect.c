@@ -11,7 +11,9 @@
 #include "predict/found.h"
 
 static const fm_cli_option detect_options[] = {
-    {"--weights", "FILE", "the model; several make an ensemble (default: the one shipped)"},
+    {"--weights", "FILE",
+     "the model (default: the one shipped); several make an ensemble, and a face classifier behind "
+     "them has a word on the classes"},
     {"--score", "F", "leave out faces below this score (default 0.5)"},
     {"--nms", "F", "overlap above which the weaker of two boxes is dropped (default 0.5)"},
     {"--agnostic-nms", NULL, "boxes of different classes suppress each other too"},

@@ -15,7 +15,9 @@
 #include "report/evaluation.h"
 
 static const fm_cli_option evaluate_options[] = {
-    {"--weights", "FILE", "the model; several make an ensemble (default: the one shipped)"},
+    {"--weights", "FILE",
+     "the model (default: the one shipped); several make an ensemble, and a face classifier behind "
+     "them has a word on the classes"},
     {"--predictions", "FILE.json", "measure this COCO results file instead of running a model"},
     {"--split", "FILE", "take a part of the data, as facemask split wrote it"},
     {"--subset", "train|test|valid", "which part (default test, with --fold valid)"},

@@ -190,6 +190,8 @@ void fm_model_config_preset(fm_model_config *config, fm_arch arch) {
     config_preset_mobilenet(config);
   if (fm_arch_is_efficientnet_lite(arch) || arch == FM_ARCH_FACE_CLASSIFIER)
     config_preset_efficientnet_lite(config);
+  if (arch == FM_ARCH_FACE_CLASSIFIER)
+    config->box_batch_size_per_image = 3; // cut-outs: several pictures make a batch of few dozens
   if (arch == FM_ARCH_MOBILENET_V1_FPN)
     config_preset_mobilenet_v1(config);
   if (arch == FM_ARCH_MOBILENET_V2_FPN)

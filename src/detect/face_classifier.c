@@ -100,7 +100,7 @@ fm_status fm_detector_classify(fm_detector *detector, const fm_input *input, con
     FM_TRY(classifier_run(detector, pixels, rows, FM_INFER, &plan));
     const float *logits = fm_plan_output(plan, 0).data;
     for (int i = 0; i < now; i++)
-      classifier_add_softmax(logits + i * classes, classes, 1 / (float)views->count,
+      classifier_add_softmax(logits + (size_t)i * (size_t)classes, classes, 1 / (float)views->count,
                              probabilities +
                                  (done + (size_t)i) / (size_t)views->count * (size_t)classes);
   }
@@ -334,6 +334,7 @@ fm_status fm_face_classifier_losses(fm_detector *self, const fm_input *inputs, s
   classifier_faces faces;
   FM_TRY(classifier_gather(inputs, count, self->class_count, &faces));
   const int rows = (int)count * self->config.box_batch_size_per_image;
+  FM_ASSERT(rows > 0);
   const fm_status status = classifier_losses(self, &faces, rows, purpose, seed, out);
   classifier_faces_release(&faces);
   return status;

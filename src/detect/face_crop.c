@@ -62,8 +62,9 @@ static void crop_add_row(float *out, const float *row, float weight, const crop_
 }
 
 void fm_face_crop_cut(const fm_face_crop *crop, int size, float *out) {
-  FM_ASSERT(size <= CROP_SIDE_MAX);
-  crop_axis across, down;
+  FM_ASSERT(size > 0 && size <= CROP_SIDE_MAX);
+  // What is not filled below is not read, which the analyser does not see.
+  crop_axis across = {0}, down = {0};
   const int width = crop->input->width, height = crop->input->height;
   crop_axis_fill(&across, crop->region.x1, crop->region.x2, size, width);
   crop_axis_fill(&down, crop->region.y1, crop->region.y2, size, height);

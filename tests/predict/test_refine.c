@@ -67,9 +67,13 @@ static fm_detections list_of(const fm_detection *items, size_t count) {
   return list;
 }
 
+static bool same_box(fm_box a, fm_box b) {
+  return a.x1 == b.x1 && a.y1 == b.y1 && a.x2 == b.x2 && a.y2 == b.y2;
+}
+
 static const fm_detection *find(const fm_detections *list, fm_box box, int label) {
   for (size_t i = 0; i < list->count; i++)
-    if (list->items[i].label == label && memcmp(&list->items[i].box, &box, sizeof box) == 0)
+    if (list->items[i].label == label && same_box(list->items[i].box, box))
       return &list->items[i];
   return NULL;
 }
