@@ -60,17 +60,6 @@ static fm_status classifier_cut(fm_detector *self, const fm_face_crop *crops, in
 
 // --- classes of faces
 
-static void classifier_add_softmax(const float *logits, int classes, float share, float *out) {
-  float most = logits[0];
-  for (int k = 1; k < classes; k++)
-    most = fmaxf(most, logits[k]);
-  float sum = 0;
-  for (int k = 0; k < classes; k++)
-    sum += expf(logits[k] - most);
-  for (int k = 0; k < classes; k++)
-    out[k] += share * expf(logits[k] - most) / sum;
-}
-
 static int classifier_rows(int count) {
   int rows = CLASSIFIER_ROWS_LEAST;
   while (rows < count)
@@ -84,6 +73,9 @@ fm_status fm_detector_classify(fm_detector *detector, const fm_input *input, con
   const fm_float_list *views = &detector->config.crops;
   const int classes = detector->class_count;
   const size_t total = count * (size_t)views->count;
+  void *memory;
+  FM_TRY(fm_scratch_get(&detector->gradients, (size_t)classes, sizeof(float), &memory));
+  float *own = memory; // of one cut-out
   memset(probabilities, 0, count * (size_t)classes * sizeof *probabilities);
   for (size_t done = 0; done < total; done += CLASSIFIER_ROWS_MAX) {
     fm_face_crop crops[CLASSIFIER_ROWS_MAX];
@@ -99,10 +91,12 @@ fm_status fm_detector_classify(fm_detector *detector, const fm_input *input, con
     FM_TRY_SECTION("cut-outs of faces", classifier_cut(detector, crops, now, rows, &pixels));
     FM_TRY(classifier_run(detector, pixels, rows, FM_INFER, &plan));
     const float *logits = fm_plan_output(plan, 0).data;
-    for (int i = 0; i < now; i++)
-      classifier_add_softmax(logits + (size_t)i * (size_t)classes, classes, 1 / (float)views->count,
-                             probabilities +
-                                 (done + (size_t)i) / (size_t)views->count * (size_t)classes);
+    for (int i = 0; i < now; i++) {
+      float *mean = probabilities + (done + (size_t)i) / (size_t)views->count * (size_t)classes;
+      fm_roi_softmax(logits + (size_t)i * (size_t)classes, classes, own);
+      for (int k = 0; k < classes; k++)
+        mean[k] += own[k] / (float)views->count;
+    }
   }
   return FM_OK;
 }
