@@ -87,6 +87,9 @@ static inline bool fm_arch_is_mobilenet_v3(int arch) {
 static inline bool fm_arch_is_efficientnet_lite(int arch) {
   return arch >= FM_ARCH_EFFICIENTNET_LITE0_FPN && arch <= FM_ARCH_EFFICIENTNET_LITE2_FPN;
 }
+static inline bool fm_arch_detects(int arch) {
+  return arch != FM_ARCH_FACE_CLASSIFIER;
+}
 // Contradictions between fields (anchor rows against levels …); FM_ERR_ARGUMENT names the key.
 FM_MUST_USE fm_status fm_model_config_check(const fm_model_config *config);
 

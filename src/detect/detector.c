@@ -186,8 +186,8 @@ static fm_status detector_make_anchors(fm_detector *self, const fm_plan *trunk, 
                          &self->config.rpn_anchor_aspect_ratios, &grid);
 }
 
-fm_status fm_detector_run_trunk(fm_detector *self, const fm_input *inputs, fm_shape shape,
-                                fm_purpose purpose, fm_plan **trunk, fm_rpn_outputs_view *view) {
+fm_status fm_detector_forward_trunk(fm_detector *self, float *pixels, fm_shape shape,
+                                    fm_purpose purpose, fm_plan **trunk) {
   fm_tensor picture = {.dtype = FM_F32, .shape = shape, .block = 1};
   const fm_plan_options options = {.purpose = purpose,
                                    .precision = self->observes ? FM_F32 : self->precision,
@@ -197,10 +197,15 @@ fm_status fm_detector_run_trunk(fm_detector *self, const fm_input *inputs, fm_sh
                                    .ranges = self->trunk_ranges,
                                    .observes = self->observes};
   FM_TRY(fm_plan_cache_get(self->trunk_plans, &options, trunk));
+  fm_plan_bind(*trunk, 0, pixels, NULL);
+  return fm_plan_forward(*trunk);
+}
+
+fm_status fm_detector_run_trunk(fm_detector *self, const fm_input *inputs, fm_shape shape,
+                                fm_purpose purpose, fm_plan **trunk, fm_rpn_outputs_view *view) {
   float *pixels;
   FM_TRY_SECTION("gathering of the batch", detector_pixels(self, inputs, shape, &pixels));
-  fm_plan_bind(*trunk, 0, pixels, NULL);
-  FM_TRY(fm_plan_forward(*trunk));
+  FM_TRY(fm_detector_forward_trunk(self, pixels, shape, purpose, trunk));
   FM_TRY_SECTION("anchors", detector_make_anchors(self, *trunk, shape));
   *view = (fm_rpn_outputs_view){
       .anchors = &self->anchors, .pictures = (size_t)shape.n, .inputs = inputs};
@@ -288,9 +293,9 @@ fm_status fm_detector_detect(fm_detector *detector, const fm_input *inputs, size
   FM_ASSERT(count > 0);
   for (size_t i = 0; i < count; i++)
     out[i] = (fm_detections){0};
-  fm_status status = fm_detector_is_classifier(detector)
-                         ? fm_face_classifier_detect(detector, inputs, count, out)
-                         : detector_detect(detector, inputs, count, out);
+  fm_status status = fm_arch_detects(detector->config.arch)
+                         ? detector_detect(detector, inputs, count, out)
+                         : fm_face_classifier_detect(detector, inputs, count, out);
   for (size_t i = 0; status < 0 && i < count; i++)
     fm_detections_release(&out[i]);
   return status;
@@ -312,6 +317,23 @@ fm_ranges *fm_detector_ranges(const fm_detector *detector, int part) {
   if (part == 0)
     return detector->trunk_ranges;
   return part <= detector->model.stage_count ? detector->head_ranges[part - 1] : NULL;
+}
+
+static int detections_compare(const void *a, const void *b) {
+  const fm_detection *first = a, *second = b;
+  const float keys[][2] = {{second->score, first->score},
+                           {(float)first->label, (float)second->label},
+                           {first->box.x1, second->box.x1},
+                           {first->box.y1, second->box.y1}};
+  for (size_t i = 0; i < sizeof keys / sizeof *keys; ++i)
+    if (keys[i][0] != keys[i][1])
+      return keys[i][0] < keys[i][1] ? -1 : 1;
+  return 0;
+}
+
+void fm_detections_sort(fm_detections *detections) {
+  if (detections->count > 0)
+    qsort(detections->items, detections->count, sizeof *detections->items, detections_compare);
 }
 
 void fm_detections_release(fm_detections *detections) {

@@ -82,12 +82,14 @@ typedef struct fm_detections {
   fm_detection *items; // by falling score
   size_t count;
 } fm_detections;
-// out[i] for picture i, boxes in pixels of the source picture; release each.
+// out[i] for picture i, boxes in pixels of the source picture; release each. A face classifier
+// detects nothing by itself: out[i] has all classes of each of the input's boxes, with their
+// probabilities.
 FM_MUST_USE fm_status fm_detector_detect(fm_detector *detector, const fm_input *inputs,
                                          size_t count, fm_detections *out);
-// The face classifier detects nothing by itself: out[i] has, for each of the input's boxes, all
-// classes with their probabilities.
 void fm_detections_release(fm_detections *detections);
+// By falling score; between equals the smaller label, then the box further left and up.
+void fm_detections_sort(fm_detections *detections);
 // Of a face classifier: the probabilities (count, classes) of the faces in these boxes of `input`,
 // the means over model.crops.
 FM_MUST_USE fm_status fm_detector_classify(fm_detector *detector, const fm_input *input,

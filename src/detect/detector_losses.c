@@ -213,7 +213,7 @@ fm_status fm_detector_train(fm_detector *detector, const fm_input *inputs, size_
   FM_ASSERT(detector->training && count > 0);
   const fm_model_config *config = &detector->config;
   fm_batch_part totals = {.seed = fm_random_bits(random)};
-  if (fm_detector_is_classifier(detector))
+  if (!fm_arch_detects(detector->config.arch))
     return fm_face_classifier_losses(detector, inputs, count, FM_TRAIN, totals.seed, out);
   if (count <= detector_together(detector, count))
     return detector_train_parts(detector, inputs, count, &totals, out);
@@ -237,7 +237,7 @@ fm_status fm_detector_validate(fm_detector *detector, const fm_input *inputs, si
                                fm_random *random, fm_losses *out) {
   FM_ASSERT(count > 0);
   const fm_batch_part part = {.seed = fm_random_bits(random)};
-  if (fm_detector_is_classifier(detector))
+  if (!fm_arch_detects(detector->config.arch))
     return fm_face_classifier_losses(detector, inputs, count, FM_VALIDATE, part.seed, out);
   return detector_part_losses(detector, inputs, fm_detector_batch_shape(inputs, count), FM_VALIDATE,
                               &part, out);

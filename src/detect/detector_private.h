@@ -37,6 +37,9 @@ struct fm_detector {
 
 // torchvision's batch_images: the largest sides, rounded up to what the pyramid divides.
 fm_shape fm_detector_batch_shape(const fm_input *inputs, size_t count);
+// The trunk's forward on a batch (shape, planar fp32).
+FM_MUST_USE fm_status fm_detector_forward_trunk(fm_detector *self, float *pixels, fm_shape shape,
+                                                fm_purpose purpose, fm_plan **trunk);
 // Runs the trunk on shape.n pictures, padded to the shape; `view` shows its proposals' outputs.
 FM_MUST_USE fm_status fm_detector_run_trunk(fm_detector *self, const fm_input *inputs,
                                             fm_shape shape, fm_purpose purpose, fm_plan **trunk,
@@ -47,9 +50,6 @@ FM_MUST_USE fm_status fm_detector_run_head(fm_detector *self, fm_plan *trunk, fm
                                            fm_roi_outputs *outputs);
 
 // What fm_detector_detect, _train and _validate do for a face classifier.
-static inline bool fm_detector_is_classifier(const fm_detector *self) {
-  return self->config.arch == FM_ARCH_FACE_CLASSIFIER;
-}
 FM_MUST_USE fm_status fm_face_classifier_detect(fm_detector *self, const fm_input *inputs,
                                                 size_t count, fm_detections *out);
 FM_MUST_USE fm_status fm_face_classifier_losses(fm_detector *self, const fm_input *inputs,

@@ -10,8 +10,7 @@
 #include "nn/profile.h"
 
 enum {
-  CLASSIFIER_ROWS_MAX = 32,  // cut-outs in the network at once, when it does not train
-  CLASSIFIER_ROWS_LEAST = 4, // fewer are filled up, so that few plans serve
+  CLASSIFIER_ROWS_MAX = 32, // cut-outs in the network at once, when it does not train
   CLASSIFIER_STREAM = 0x6663,
 };
 // What a cut-out of training is moved by, and its width changed: deviations, as shares of its side.
@@ -29,17 +28,7 @@ enum {
 static fm_status classifier_run(fm_detector *self, float *crops, int rows, fm_purpose purpose,
                                 fm_plan **plan) {
   const int size = self->config.crop_size;
-  fm_tensor input = {.dtype = FM_F32, .shape = {rows, 3, size, size}, .block = 1, .data = crops};
-  const fm_plan_options options = {.purpose = purpose,
-                                   .precision = self->observes ? FM_F32 : self->precision,
-                                   .inputs = &input,
-                                   .input_count = 1,
-                                   .workspace = self->trunk_memory,
-                                   .ranges = self->trunk_ranges,
-                                   .observes = self->observes};
-  FM_TRY(fm_plan_cache_get(self->trunk_plans, &options, plan));
-  fm_plan_bind(*plan, 0, crops, NULL);
-  return fm_plan_forward(*plan);
+  return fm_detector_forward_trunk(self, crops, (fm_shape){rows, 3, size, size}, purpose, plan);
 }
 
 // Behind the last of `count` crops stand zeros.
@@ -60,8 +49,9 @@ static fm_status classifier_cut(fm_detector *self, const fm_face_crop *crops, in
 
 // --- classes of faces
 
+// Few different numbers of cut-outs, so that few plans serve; those of one face fill theirs.
 static int classifier_rows(int count) {
-  int rows = CLASSIFIER_ROWS_LEAST;
+  int rows = 1;
   while (rows < count)
     rows *= 2;
   return rows;
@@ -69,7 +59,7 @@ static int classifier_rows(int count) {
 
 fm_status fm_detector_classify(fm_detector *detector, const fm_input *input, const fm_box *boxes,
                                size_t count, float *probabilities) {
-  FM_ASSERT(fm_detector_is_classifier(detector));
+  FM_ASSERT(!fm_arch_detects(detector->config.arch));
   const fm_float_list *views = &detector->config.crops;
   const int classes = detector->class_count;
   const size_t total = count * (size_t)views->count;
@@ -101,11 +91,6 @@ fm_status fm_detector_classify(fm_detector *detector, const fm_input *input, con
   return FM_OK;
 }
 
-static int classifier_compare(const void *a, const void *b) {
-  const fm_detection *first = a, *second = b;
-  return (first->score < second->score) - (first->score > second->score);
-}
-
 // All classes of the boxes of one input.
 static fm_status classifier_detect_one(fm_detector *self, const fm_input *input,
                                        fm_detections *out) {
@@ -128,7 +113,7 @@ static fm_status classifier_detect_one(fm_detector *self, const fm_input *input,
   }
   free(probabilities);
   if (status >= 0)
-    qsort(out->items, out->count, sizeof *out->items, classifier_compare);
+    fm_detections_sort(out);
   return status;
 }
 

@@ -14,11 +14,11 @@ fm_box fm_face_crop_region(fm_box face, float factor) {
   return (fm_box){x - half, y - half, x + half, y + half};
 }
 
-// The samples of one axis: value = weight0 * source[index] + weight1 * source[index + 1], where
+// The samples of one axis: value = weight0 * source[index0] + weight1 * source[index1], where
 // weights are 0 for what lies beyond the source.
 typedef struct crop_axis {
   int samples; // a pixel of the cut-out
-  int index[CROP_SIDE_MAX * CROP_SAMPLES_MAX];
+  int index0[CROP_SIDE_MAX * CROP_SAMPLES_MAX], index1[CROP_SIDE_MAX * CROP_SAMPLES_MAX];
   float weight0[CROP_SIDE_MAX * CROP_SAMPLES_MAX], weight1[CROP_SIDE_MAX * CROP_SAMPLES_MAX];
 } crop_axis;
 
@@ -28,37 +28,30 @@ static void crop_axis_fill(crop_axis *axis, float low, float high, int size, int
   axis->samples = samples < 1 ? 1 : samples < CROP_SAMPLES_MAX ? samples : CROP_SAMPLES_MAX;
   for (int i = 0; i < size * axis->samples; i++) {
     const float at = low + ((float)i + 0.5f) * step / (float)axis->samples - 0.5f;
-    const bool inside = at > -1 && at < (float)source;
-    const int index = inside ? (int)floorf(at) : 0;
-    const float part = inside ? at - (float)index : 0;
-    axis->index[i] = index < 0 ? 0 : index < source - 1 ? index : source - 2;
-    // A source of one pixel, and half a pixel beyond either end, have no neighbour.
-    const bool before = index < 0, last = index >= source - 1;
-    axis->weight0[i] = !inside || last ? 0 : before ? part : 1 - part;
-    axis->weight1[i] = !inside || before ? 0 : last ? 1 - part : part;
-    if (source == 1) {
-      axis->index[i] = 0;
-      axis->weight0[i] = inside ? (before ? part : 1 - part) : 0;
-      axis->weight1[i] = 0;
-    }
+    const bool near = at > -1 && at < (float)source;
+    const int index = near ? (int)floorf(at) : 0;
+    const float part = at - (float)index;
+    const bool first = near && index >= 0, second = near && index + 1 < source;
+    axis->index0[i] = first ? index : 0;
+    axis->index1[i] = second ? index + 1 : 0;
+    axis->weight0[i] = first ? 1 - part : 0;
+    axis->weight1[i] = second ? part : 0;
   }
 }
 
-static float crop_row_value(const float *row, const crop_axis *across, int first, bool single) {
+static float crop_row_value(const float *row, const crop_axis *across, int first) {
   float sum = 0;
   for (int i = first; i < first + across->samples; i++)
-    sum += across->weight0[i] * row[across->index[i]] +
-           (single ? 0 : across->weight1[i] * row[across->index[i] + 1]);
+    sum +=
+        across->weight0[i] * row[across->index0[i]] + across->weight1[i] * row[across->index1[i]];
   return sum;
 }
 
 // Adds a row of samples to a row of the cut-out.
 static void crop_add_row(float *out, const float *row, float weight, const crop_axis *across,
-                         const fm_face_crop *crop, int size) {
-  const bool single = crop->input->width == 1;
-  for (int x = 0; x < size; x++)
-    out[crop->mirrored ? size - 1 - x : x] +=
-        weight * crop_row_value(row, across, x * across->samples, single);
+                         bool mirrored, int size) {
+  for (int x = 0; x < size && weight != 0; x++)
+    out[mirrored ? size - 1 - x : x] += weight * crop_row_value(row, across, x * across->samples);
 }
 
 void fm_face_crop_cut(const fm_face_crop *crop, int size, float *out) {
@@ -73,13 +66,12 @@ void fm_face_crop_cut(const fm_face_crop *crop, int size, float *out) {
   for (int channel = 0; channel < 3; channel++) {
     const float *plane = crop->input->pixels + (size_t)channel * (size_t)width * (size_t)height;
     for (int i = 0; i < size * down.samples; i++) {
-      const float *row = plane + (size_t)down.index[i] * (size_t)width;
       float *to =
           out + ((size_t)channel * (size_t)size + (size_t)(i / down.samples)) * (size_t)size;
-      if (down.weight0[i] != 0)
-        crop_add_row(to, row, share * down.weight0[i], &across, crop, size);
-      if (down.weight1[i] != 0)
-        crop_add_row(to, row + width, share * down.weight1[i], &across, crop, size);
+      crop_add_row(to, plane + (size_t)down.index0[i] * (size_t)width, share * down.weight0[i],
+                   &across, crop->mirrored, size);
+      crop_add_row(to, plane + (size_t)down.index1[i] * (size_t)width, share * down.weight1[i],
+                   &across, crop->mirrored, size);
     }
   }
 }

@@ -458,7 +458,7 @@ static fm_status detector_add(detector_exporter *self) {
 
 fm_status fm_onnx_detector_add(fm_onnx *onnx, const fm_onnx_detector *detector) {
   detector_exporter self = {.onnx = onnx, .detector = detector, .config = detector->config};
-  if (detector->config->arch == FM_ARCH_FACE_CLASSIFIER)
+  if (!fm_arch_detects(detector->config->arch))
     return fm_fail(FM_ERR_ARGUMENT,
                    "a face classifier is no detector, and only detectors are written as ONNX");
   FM_TRY(fm_model_build(&self.model, detector->params, detector->config, detector->class_count));

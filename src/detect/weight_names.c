@@ -31,16 +31,12 @@ static bool names_is_mobilenet_v2(int arch) {
   return arch == FM_ARCH_MOBILENET_V2_FPN;
 }
 
-static bool names_is_detector(int arch) {
-  return arch != FM_ARCH_FACE_CLASSIFIER;
-}
-
 const fm_weight_naming fm_weight_namings[] = {
     {.family = "names of torchvision's detectors",
      .signature = "backbone.body.",
      .from = "",
      .to = "",
-     .has_arch = names_is_detector},
+     .has_arch = fm_arch_detects},
     {.family = "names of efficientnet-lite-pytorch",
      .signature = "_conv_stem.weight",
      .from = "",

@@ -176,13 +176,9 @@ static double predictor_best_size(const fm_model_config *config) {
   return exp(sum / count);
 }
 
-static bool predictor_classifies(const predictor_member *member) {
-  return member->config.arch == FM_ARCH_FACE_CLASSIFIER;
-}
-
 // A classifier sees what the detectors found, and no picture of its own.
 static void predictor_add_views(fm_predictor *self, const fm_model_config *config) {
-  if (config->arch == FM_ARCH_FACE_CLASSIFIER)
+  if (!fm_arch_detects(config->arch))
     return;
   const fm_float_list *scales = &config->views;
   const int first = self->view_count;
@@ -214,7 +210,7 @@ static fm_status predictor_add_member(fm_predictor *self, const fm_predictor_opt
   FM_TRY(fm_config_detection_precision(config, info->has_ranges, &precision));
   predictor_member *member = &self->members[self->member_count];
   member->config = config->model;
-  if (self->member_count == 0 && predictor_classifies(member))
+  if (self->member_count == 0 && !fm_arch_detects(member->config.arch))
     return fm_fail(FM_ERR_ARGUMENT,
                    "%s is a face classifier: --weights of a detector have to come before it", path);
   member->best_size = predictor_best_size(&member->config);
@@ -529,7 +525,7 @@ static fm_status predictor_refine(const predictor_looks *looks, fm_detections *o
   fm_detector *classifiers[FM_PREDICTOR_MEMBERS_MAX];
   int count = 0;
   for (int i = 0; i < self->member_count; ++i)
-    if (predictor_classifies(&self->members[i]))
+    if (!fm_arch_detects(self->members[i].config.arch))
       classifiers[count++] = looks->context->detectors[i];
   if (count == 0)
     return FM_OK;

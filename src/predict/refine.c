@@ -137,19 +137,6 @@ static fm_status refine_face(refine_work *work, const fm_refine_options *options
   return FM_OK;
 }
 
-// Between equals the smaller label, then the box further left and up, so that the order is one.
-static int refine_compare(const void *a, const void *b) {
-  const fm_detection *first = a, *second = b;
-  const float keys[][2] = {{second->score, first->score},
-                           {(float)first->label, (float)second->label},
-                           {first->box.x1, second->box.x1},
-                           {first->box.y1, second->box.y1}};
-  for (size_t i = 0; i < sizeof keys / sizeof *keys; ++i)
-    if (keys[i][0] != keys[i][1])
-      return keys[i][0] < keys[i][1] ? -1 : 1;
-  return 0;
-}
-
 fm_status fm_refine_detections(const fm_refine_options *options, const fm_image *image,
                                fm_detections *list) {
   if (list->count == 0)
@@ -168,7 +155,7 @@ fm_status fm_refine_detections(const fm_refine_options *options, const fm_image 
     fm_detections_release(&work.out);
     return status;
   }
-  qsort(work.out.items, work.out.count, sizeof *work.out.items, refine_compare);
+  fm_detections_sort(&work.out);
   work.out.count = work.out.count < options->limit ? work.out.count : options->limit;
   fm_detections_release(list);
   *list = work.out;

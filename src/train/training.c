@@ -397,7 +397,7 @@ fm_status fm_training_run(const fm_training_options *options, fm_training_result
     fm_dataset_move_starts(options->dataset, beyond);
     training_summarise(result);
     result->fold = self->fold;
-    result->detects = self->run.config.model.arch != FM_ARCH_FACE_CLASSIFIER;
+    result->detects = fm_arch_detects(self->run.config.model.arch);
     for (size_t i = 0; i < result->fold_count; i++)
       result->leaking = result->leaking || result->folds[i].carried;
   }

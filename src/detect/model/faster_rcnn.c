@@ -133,7 +133,7 @@ fm_status fm_model_build(fm_model *out, fm_params *params, const fm_model_config
   out->anchors_per_place =
       config->rpn_anchor_sizes.rows[0].count * config->rpn_anchor_aspect_ratios.rows[0].count;
   FM_TRY_OUT(fm_graph_new(&out->trunk, params));
-  if (config->arch == FM_ARCH_FACE_CLASSIFIER) {
+  if (!fm_arch_detects(config->arch)) {
     FM_TRY_OUT(model_build_classifier(out, backbone, config, class_count));
     backbone->freeze(params, config);
     return FM_OK;
