@@ -340,6 +340,80 @@ static void chunk_turn_out(const chunk_rows *rows, size_t block, const float *ru
     chunk_turn(rows->first, rows->area, run, block, rows->pixels, rows->channels);
 }
 
+// Whole pixels of one block of a tensor whose own blocks hold it whole, as those of interleaved
+// channels do: lanes that lie side by side in both.
+typedef struct chunk_strips {
+  char *first;                // the first pixel's lanes in the tensor
+  size_t step, bytes, pixels; // from pixel to pixel, of a pixel's lanes, how many pixels
+} chunk_strips;
+
+static bool chunk_strides(const fm_tensor *t, const fm_tensor *layout, size_t start, size_t count) {
+  const int block = layout->block;
+  const bool holds = t->block > block && (t->block % block == 0 || t->block == t->shape.c);
+  const bool fits = t->dtype == FM_F32 || (t->dtype == FM_BF16 && block <= CHUNK_TURN_SHORT);
+  return fits && holds && start % (size_t)block == 0 && count % (size_t)block == 0;
+}
+
+static chunk_strips chunk_strips_of(const fm_tensor *t, const fm_tensor *layout, size_t start,
+                                    size_t count) {
+  const size_t block = (size_t)layout->block, own = (size_t)t->block;
+  const size_t size = fm_dtype_size(t->dtype), channels = (size_t)t->shape.c;
+  const size_t area = (size_t)t->shape.h * (size_t)t->shape.w, row = start / block / area;
+  const size_t blocks = (size_t)fm_tensor_blocks(layout), c = row % blocks * block;
+  const size_t image = row / blocks * (size_t)fm_tensor_blocks(t);
+  const size_t first = ((image + c / own) * area + start / block % area) * own + c % own;
+  return (chunk_strips){.first = (char *)t->data + first * size,
+                        .step = own * size,
+                        .bytes = (channels - c < block ? channels - c : block) * size,
+                        .pixels = count / block};
+}
+
+static void chunk_copy_strips(char *to, size_t to_step, const char *from, size_t from_step,
+                              size_t pixels, size_t bytes) {
+  if (bytes == 32) // sixteen channels of bf16: a copy whose length the compiler knows
+    for (size_t i = 0; i < pixels; i++)
+      memcpy(to + i * to_step, from + i * from_step, 32);
+  else
+    for (size_t i = 0; i < pixels; i++)
+      memcpy(to + i * to_step, from + i * from_step, bytes);
+}
+
+static void chunk_strips_in(const chunk_strips *strips, fm_dtype dtype, size_t block, float *run) {
+  if (dtype == FM_F32) {
+    const size_t step = block * sizeof *run;
+    if (strips->bytes < step)
+      memset(run, 0, strips->pixels * step);
+    chunk_copy_strips((char *)run, step, strips->first, strips->step, strips->pixels,
+                      strips->bytes);
+    return;
+  }
+  uint16_t buffer[CHUNK_TURN_SHORT] = {0}; // the padding stays so
+  const size_t most = CHUNK_TURN_SHORT / block;
+  for (size_t pixel = 0; pixel < strips->pixels; pixel += most) {
+    const size_t rest = strips->pixels - pixel, pixels = rest < most ? rest : most;
+    chunk_copy_strips((char *)buffer, block * sizeof *buffer, strips->first + pixel * strips->step,
+                      strips->step, pixels, strips->bytes);
+    fm_bf16_unpack(run + pixel * block, buffer, pixels * block);
+  }
+}
+
+static void chunk_strips_out(const chunk_strips *strips, fm_dtype dtype, size_t block,
+                             const float *run) {
+  if (dtype == FM_F32) {
+    chunk_copy_strips(strips->first, strips->step, (const char *)run, block * sizeof *run,
+                      strips->pixels, strips->bytes);
+    return;
+  }
+  uint16_t buffer[CHUNK_TURN_SHORT];
+  const size_t most = CHUNK_TURN_SHORT / block;
+  for (size_t pixel = 0; pixel < strips->pixels; pixel += most) {
+    const size_t rest = strips->pixels - pixel, pixels = rest < most ? rest : most;
+    fm_bf16_pack(buffer, run + pixel * block, pixels * block);
+    chunk_copy_strips(strips->first + pixel * strips->step, strips->step, (const char *)buffer,
+                      block * sizeof *buffer, pixels, strips->bytes);
+  }
+}
+
 const float *fm_chunk_read(const fm_tensor *t, const fm_tensor *layout, size_t start, size_t count,
                            float *buffer) {
   if (chunk_same(t, layout)) {
@@ -353,6 +427,11 @@ const float *fm_chunk_read(const fm_tensor *t, const fm_tensor *layout, size_t s
     if (chunk_turns(t, layout, start + done, part)) {
       const chunk_rows rows = chunk_rows_of(t, layout, start + done, part);
       chunk_turn_in(&rows, (size_t)layout->block, buffer + done);
+      continue;
+    }
+    if (chunk_strides(t, layout, start + done, part)) {
+      const chunk_strips strips = chunk_strips_of(t, layout, start + done, part);
+      chunk_strips_in(&strips, t->dtype, (size_t)layout->block, buffer + done);
       continue;
     }
     for (size_t k = 0; k < (size_t)layout->block; k++) {
@@ -382,6 +461,11 @@ void fm_chunk_write(const fm_tensor *t, const fm_tensor *layout, size_t start, s
     if (chunk_turns(t, layout, start + done, part)) {
       const chunk_rows rows = chunk_rows_of(t, layout, start + done, part);
       chunk_turn_out(&rows, (size_t)layout->block, values + done);
+      continue;
+    }
+    if (chunk_strides(t, layout, start + done, part)) {
+      const chunk_strips strips = chunk_strips_of(t, layout, start + done, part);
+      chunk_strips_out(&strips, t->dtype, (size_t)layout->block, values + done);
       continue;
     }
     for (size_t k = 0; k < (size_t)layout->block; k++) {

@@ -1,6 +1,6 @@
-// The depthwise convolution's backward loops against naive ones in double: blocks of 8 and 16, both
-// number types, every element; the same bytes on any number of threads; and a slope that passes
-// from one op to its reader.
+// The depthwise convolution's backward loops against naive ones in double: blocks of 8 and 16 and
+// interleaved channels, both number types, every element; the same bytes on any number of threads;
+// and a slope that passes from one op to its reader.
 #include <math.h>
 
 #include "nn/chunk.h"
@@ -215,7 +215,16 @@ static void test_setup_in(const test_setup *s, const test_layout *layout) {
 }
 
 static void test_every_setup_in(fm_dtype dtype) {
-  const test_layout layouts[] = {{dtype, 8, 8}, {dtype, 16, 16}, {dtype, 16, 1}, {dtype, 8, 16}};
+  const test_layout layouts[] = {
+      {dtype, 8, 8},
+      {dtype, 16, 16},
+      {dtype, 16, 1},
+      {dtype, 8, 16},
+      {dtype, TEST_CHANNELS, TEST_CHANNELS}, // interleaved
+      {dtype, TEST_CHANNELS, 1},
+      {dtype, TEST_CHANNELS, 16},
+      {dtype, 16, TEST_CHANNELS},
+  };
   for (int i = 0; i < TEST_SETUPS; ++i)
     for (size_t k = 0; k < sizeof layouts / sizeof layouts[0]; ++k)
       test_setup_in(&test_setups[i], &layouts[k]);

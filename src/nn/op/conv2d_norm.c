@@ -10,7 +10,7 @@
 #include "nn/op/conv2d.h"
 #include "nn/params_layout.h"
 
-enum { NORM_LANES_MAX = 1024 };
+enum { NORM_LANES_MAX = FM_CHUNK }; // ResNet-50 has 2048 interleaved channels
 
 static const conv2d_options *norm_options(const fm_op_context *context) {
   return (const conv2d_options *)(const void *)context->node->options;

@@ -51,9 +51,21 @@ static int depthwise_reach(const fm_depthwise *self) {
   return self->dilation * (self->kernel - 1) + 1;
 }
 
+static bool depthwise_interleaved(const fm_tensor *t) {
+  return t->block == t->shape.c && t->block > DEPTHWISE_LANES_MAX;
+}
+
 bool fm_depthwise_knows(const fm_depthwise *self, const fm_tensor *x, const fm_tensor *y) {
-  return (y->block == 8 || y->block == 16) && x->shape.c == y->shape.c &&
-         self->padding < depthwise_reach(self) && self->kernel <= DEPTHWISE_KERNEL_MAX;
+  return (y->block == 8 || y->block == 16 || depthwise_interleaved(y)) &&
+         x->shape.c == y->shape.c && self->padding < depthwise_reach(self) &&
+         self->kernel <= DEPTHWISE_KERNEL_MAX;
+}
+
+// The blocks that are worked through: those of dy, or parts of its interleaved channels.
+static fm_tensor depthwise_blocks(const fm_tensor *dy) {
+  fm_tensor blocks = *dy;
+  blocks.block = depthwise_interleaved(dy) ? DEPTHWISE_LANES_MAX : dy->block;
+  return blocks;
 }
 
 // Each thread's memory: rings of the last lines of x and dz, and rows. A line of dz has `stride` -
@@ -86,7 +98,7 @@ static depthwise_sizes depthwise_sizes_of(const fm_depthwise *self, const fm_ten
 typedef struct depthwise_pass {
   const fm_depthwise_backward *job;
   depthwise_sizes sizes;
-  fm_tensor x_layout; // x's shape in dy's blocks
+  fm_tensor z_layout, x_layout; // dy's and x's shapes in the blocks that are worked through
   size_t lanes, plane;
   float *x, *z, *row, *part, *known; // in the thread's memory
   float *weight;                     // turned: [kernel][kernel][lanes]
@@ -95,11 +107,16 @@ typedef struct depthwise_pass {
 
 static void depthwise_pass_init(depthwise_pass *self, const fm_depthwise_backward *job,
                                 size_t plane, float *memory) {
-  const depthwise_sizes sizes = depthwise_sizes_of(&job->geometry, &job->x, &job->dy[0]);
-  const size_t lanes = (size_t)job->dy[0].block, row = (size_t)sizes.row_pixels * lanes;
-  *self = (depthwise_pass){
-      .job = job, .sizes = sizes, .x_layout = job->x, .lanes = lanes, .plane = plane, .x = memory};
-  self->x_layout.block = job->dy[0].block;
+  *self = (depthwise_pass){.job = job,
+                           .z_layout = depthwise_blocks(&job->dy[0]),
+                           .x_layout = job->x,
+                           .plane = plane,
+                           .x = memory};
+  const depthwise_sizes sizes = depthwise_sizes_of(&job->geometry, &job->x, &self->z_layout);
+  const size_t lanes = (size_t)self->z_layout.block, row = (size_t)sizes.row_pixels * lanes;
+  self->sizes = sizes;
+  self->lanes = lanes;
+  self->x_layout.block = self->z_layout.block;
   self->z = self->x + (size_t)(sizes.x_lines * sizes.x_pixels) * lanes;
   self->row = self->z + (size_t)(sizes.z_lines * sizes.z_pixels) * lanes;
   self->part = self->row + row;
@@ -142,13 +159,13 @@ static void depthwise_read_x(depthwise_pass *self, int last) {
 // Makes row oh of dz: into the ring for dx, and as it is for dweight.
 static const float *depthwise_read_dz(depthwise_pass *self, int oh) {
   const fm_depthwise_backward *job = self->job;
-  const fm_tensor *layout = &job->dy[0];
+  const fm_tensor *layout = &self->z_layout;
   const int stride = job->geometry.stride;
   const size_t count = (size_t)layout->shape.w * self->lanes;
   const size_t start = depthwise_row_start(self, layout, oh);
   float *inside = depthwise_z_line(self, oh) + (size_t)self->sizes.z_left * self->lanes;
   float *row = stride == 1 ? inside : self->row;
-  const float *from = fm_chunk_read(layout, layout, start, count, row);
+  const float *from = fm_chunk_read(&job->dy[0], layout, start, count, row);
   if (from != row)
     memcpy(row, from, count * sizeof *row);
   for (int i = 1; i < job->dy_count; ++i)
@@ -230,7 +247,7 @@ static void depthwise_write_dx(depthwise_pass *self, int ih) {
 static void depthwise_turn_weight(depthwise_pass *self) {
   const fm_depthwise_backward *job = self->job;
   const size_t k = (size_t)job->geometry.kernel, channels = (size_t)job->x.shape.c;
-  const size_t first = self->plane % (size_t)fm_tensor_blocks(&job->dy[0]) * self->lanes;
+  const size_t first = self->plane % (size_t)fm_tensor_blocks(&self->z_layout) * self->lanes;
   for (size_t tap = 0; tap < k * k; ++tap)
     for (size_t lane = 0; lane < self->lanes; ++lane) {
       const size_t from = tap / k * k + (k - 1 - tap % k), c = first + lane;
@@ -269,8 +286,9 @@ static size_t depthwise_sums(const fm_depthwise *self, const fm_tensor *dy) {
 
 size_t fm_depthwise_backward_scratch(const fm_depthwise *self, const fm_tensor *x,
                                      const fm_tensor *dy) {
-  return (depthwise_sums(self, dy) +
-          (size_t)self->threads * depthwise_sizes_of(self, x, dy).elements) *
+  const fm_tensor blocks = depthwise_blocks(dy);
+  return (depthwise_sums(self, &blocks) +
+          (size_t)self->threads * depthwise_sizes_of(self, x, &blocks).elements) *
          sizeof(float);
 }
 
@@ -297,7 +315,7 @@ static void depthwise_gather(const fm_depthwise *self, const fm_tensor *dy, cons
 static fm_status depthwise_run_backward(void *user) {
   const fm_depthwise_backward *job = user;
   const fm_depthwise *self = &job->geometry;
-  const fm_tensor *dy = &job->dy[0];
+  const fm_tensor blocks = depthwise_blocks(&job->dy[0]), *dy = &blocks;
   const int planes = dy->shape.n * fm_tensor_blocks(dy);
   const size_t stride = ((size_t)self->kernel * (size_t)self->kernel + 1) * (size_t)dy->block;
   const size_t elements = depthwise_sizes_of(self, &job->x, dy).elements;
