@@ -135,6 +135,8 @@ const fm_option fm_model_options[] = {
               "what the loss of the detections' boxes counts beside the others"),
     ROW_ENUM("loss.class", loss_class, "cross_entropy|focal", "cross_entropy",
              "loss of the classes, and of the proposals' objectness"),
+    ROW_FLOAT("loss.label_smoothing", label_smoothing, 0, 0.9, "0",
+              "share of a face's label that cross entropy deals out to all classes alike"),
     {.name = NULL},
 };
 

@@ -67,6 +67,7 @@ typedef struct fm_model_config {
   int loss_box;               // fm_box_loss,   key loss.box
   float box_weight;           // of the second stage's boxes, key loss.box_weight
   int loss_class;             // fm_class_loss, key loss.class
+  float label_smoothing;      // of faces' classes, key loss.label_smoothing
 } fm_model_config;
 
 // FM_INCLUSIVE_BEYOND with inclusive_boxes, else 0.

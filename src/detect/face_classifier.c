@@ -132,15 +132,17 @@ typedef struct classifier_face {
   int32_t label;
 } classifier_face;
 
-// The faces of a batch that are large enough, by class; starts (classes + 1).
+// The faces of a batch that are large enough, by class; starts (classes + 1); drawn (classes): how
+// many of a class, its first ones, have been drawn since all were left.
 typedef struct classifier_faces {
   classifier_face *items;
-  size_t *starts;
+  size_t *starts, *drawn;
 } classifier_faces;
 
 static void classifier_faces_release(classifier_faces *faces) {
   free(faces->items);
   free(faces->starts);
+  free(faces->drawn);
 }
 
 static bool classifier_takes(const fm_input *input, size_t box, int32_t label) {
@@ -155,8 +157,9 @@ static fm_status classifier_gather(const fm_input *inputs, size_t count, int cla
   for (size_t i = 0; i < count; i++)
     total += inputs[i].box_count;
   *out = (classifier_faces){malloc((total + 1) * sizeof *out->items),
-                            calloc((size_t)classes + 1, sizeof *out->starts)};
-  if (!out->items || !out->starts) {
+                            calloc((size_t)classes + 1, sizeof *out->starts),
+                            calloc((size_t)classes, sizeof *out->drawn)};
+  if (!out->items || !out->starts || !out->drawn) {
     classifier_faces_release(out);
     return fm_fail(FM_ERR_MEMORY, "out of memory");
   }
@@ -171,8 +174,9 @@ static fm_status classifier_gather(const fm_input *inputs, size_t count, int cla
   return FM_OK;
 }
 
-// A face of a class, every class of the batch being as likely as the others; NULL without faces.
-static const classifier_face *classifier_draw(const classifier_faces *faces, int classes,
+// A face of a class, every class of the batch being as likely as the others, and none of its faces
+// a second time before all others; NULL without faces.
+static const classifier_face *classifier_draw(classifier_faces *faces, int classes,
                                               fm_random *random) {
   int present = 0;
   for (int k = 0; k < classes; k++)
@@ -183,8 +187,16 @@ static const classifier_face *classifier_draw(const classifier_faces *faces, int
   do
     ++k;
   while (faces->starts[k + 1] == faces->starts[k] || wanted-- > 0);
-  return faces->items + faces->starts[k] +
-         fm_random_below(random, faces->starts[k + 1] - faces->starts[k]);
+  const size_t count = faces->starts[k + 1] - faces->starts[k];
+  if (faces->drawn[k] == count)
+    faces->drawn[k] = 0;
+  const size_t first = faces->starts[k] + faces->drawn[k];
+  const size_t at = first + fm_random_below(random, count - faces->drawn[k]);
+  const classifier_face face = faces->items[at];
+  faces->items[at] = faces->items[first];
+  faces->items[first] = face;
+  ++faces->drawn[k];
+  return &faces->items[first];
 }
 
 static fm_face_crop classifier_crop(const fm_detector *self, const classifier_face *face,
@@ -263,7 +275,7 @@ static fm_status classifier_change_crops(fm_detector *self, int rows, uint64_t s
   return status;
 }
 
-static fm_status classifier_sample(fm_detector *self, const classifier_faces *faces, int rows,
+static fm_status classifier_sample(fm_detector *self, classifier_faces *faces, int rows,
                                    uint64_t seed, float **pixels, int32_t *labels) {
   fm_random random = fm_random_make(seed, CLASSIFIER_STREAM, 0);
   fm_face_crop *crops = malloc((size_t)rows * sizeof *crops);
@@ -283,7 +295,7 @@ static fm_status classifier_sample(fm_detector *self, const classifier_faces *fa
   return status;
 }
 
-static fm_status classifier_losses(fm_detector *self, const classifier_faces *faces, int rows,
+static fm_status classifier_losses(fm_detector *self, classifier_faces *faces, int rows,
                                    fm_purpose purpose, uint64_t seed, fm_losses *out) {
   void *labels, *gradients;
   float *pixels = NULL;
@@ -298,9 +310,9 @@ static fm_status classifier_losses(fm_detector *self, const classifier_faces *fa
   else
     FM_TRY(fm_scratch_get(&self->gradients, (size_t)rows * (size_t)self->class_count, sizeof(float),
                           &gradients));
-  out->classifier =
-      fm_loss_softmax_cross_entropy(fm_plan_output(plan, 0).data, labels, (size_t)rows,
-                                    self->class_count, (double)rows, gradients);
+  const fm_loss_smooth smooth = {self->config.label_smoothing, rows};
+  out->classifier = fm_loss_softmax_smooth(fm_plan_output(plan, 0).data, labels, (size_t)rows,
+                                           self->class_count, &smooth, gradients);
   out->loss = out->classifier;
   return purpose == FM_TRAIN ? fm_plan_backward(plan) : FM_OK;
 }

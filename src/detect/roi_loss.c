@@ -26,12 +26,13 @@ static fm_status roi_loss_classes(fm_roi_heads *heads, const fm_roi_batch *batch
   int32_t *labels;
   FM_TRY(roi_loss_labels(heads, batch, outputs->rows, &labels));
   const fm_loss_focal focal = {ROI_FOCAL_GAMMA, ROI_FOCAL_ALPHA, normaliser};
+  const fm_loss_smooth smooth = {config->label_smoothing, normaliser};
   if (config->loss_class == FM_CLASS_LOSS_FOCAL)
     *loss = fm_loss_softmax_focal(outputs->logits, labels, outputs->rows, outputs->classes, &focal,
                                   outputs->dlogits);
   else
-    *loss = fm_loss_softmax_cross_entropy(outputs->logits, labels, outputs->rows, outputs->classes,
-                                          normaliser, outputs->dlogits);
+    *loss = fm_loss_softmax_smooth(outputs->logits, labels, outputs->rows, outputs->classes,
+                                   &smooth, outputs->dlogits);
   return FM_OK;
 }
 

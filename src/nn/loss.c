@@ -15,6 +15,7 @@ typedef struct fm_loss_job {
   const int32_t *index; // labels or selected elements
   int classes;
   float gamma, alpha, beta;
+  float smoothing;
   bool focal;
   double scale;
   float *gradient;
@@ -87,6 +88,18 @@ static double loss_softmax_row(const fm_loss_job *job, const float *z, int label
   return -weight * power * log_p;
 }
 
+// Adds what smoothing changes: cross entropy against the label and all classes alike,
+// L += s (log p_t - mean of log p), so that dL/dz_j += s ([j = t] - 1 / classes).
+static double loss_smooth_row(const fm_loss_job *job, const float *z, int label, float *dz) {
+  const double smoothing = (double)job->smoothing;
+  double mean = 0;
+  for (int j = 0; j < job->classes; j++) {
+    mean += (double)z[j] / job->classes;
+    dz[j] += (float)(smoothing * ((j == label) - 1.0 / job->classes) * job->scale);
+  }
+  return smoothing * ((double)z[label] - mean);
+}
+
 static double loss_softmax_slice(const fm_loss_job *job, size_t begin, size_t end) {
   double sum = 0;
   size_t classes = (size_t)job->classes;
@@ -98,6 +111,8 @@ static double loss_softmax_slice(const fm_loss_job *job, size_t begin, size_t en
     else
       for (size_t j = 0; j < classes; j++)
         dz[j] = 0;
+    if (job->index[i] >= 0 && job->smoothing > 0)
+      sum += loss_smooth_row(job, job->x + i * classes, job->index[i], dz);
   }
   return sum;
 }
@@ -106,6 +121,15 @@ double fm_loss_softmax_cross_entropy(const float *logits, const int32_t *labels,
                                      int classes, double normaliser, float *gradient) {
   fm_loss_job job = {.x = logits, .index = labels, .classes = classes, .gradient = gradient};
   job.scale = loss_scale(normaliser);
+  return loss_run(&job, loss_softmax_slice, rows, (size_t)classes);
+}
+
+double fm_loss_softmax_smooth(const float *logits, const int32_t *labels, size_t rows, int classes,
+                              const fm_loss_smooth *smooth, float *gradient) {
+  FM_ASSERT(smooth->smoothing >= 0 && smooth->smoothing <= 1);
+  fm_loss_job job = {.x = logits, .index = labels, .classes = classes, .gradient = gradient};
+  job.smoothing = smooth->smoothing;
+  job.scale = loss_scale(smooth->normaliser);
   return loss_run(&job, loss_softmax_slice, rows, (size_t)classes);
 }
 

@@ -70,9 +70,12 @@ static double class_loss(const problem *p, const double *logits) {
     for (int c = 0; c < CLASSES; c++)
       total += exp(row[c]);
     const double probability = exp(row[p->labels[i]]) / total, entropy = -log(probability);
-    const double alpha = p->labels[i] > 0 ? 0.25 : 0.75;
+    const double alpha = p->labels[i] > 0 ? 0.25 : 0.75, s = (double)p->config.label_smoothing;
+    double smoothed = (1 - s) * entropy;
+    for (int c = 0; c < CLASSES; c++)
+      smoothed += s / CLASSES * (log(total) - row[c]);
     sum += p->config.loss_class == FM_CLASS_LOSS_FOCAL ? alpha * pow(1 - probability, 2) * entropy
-                                                       : entropy;
+                                                       : smoothed;
   }
   return sum / COUNT;
 }
@@ -118,6 +121,7 @@ static void losses_and_gradients_are_those_of_the_formulas(void **state) {
   for (uint64_t seed = 1; seed <= 3; seed++) {
     problem *p = problem_new(seed);
     p->config.box_weight = (float)seed;
+    p->config.label_smoothing = 0.25f * (float)(seed - 1);
     for (int kind = 0; kind < 2; kind++) {
       p->config.loss_class = kind;
       run(p);

@@ -38,6 +38,25 @@ static void test_cross_entropy_equals_torch(void **unused) {
   test_all_near(gradient, expected, 12);
 }
 
+static void test_smoothed_labels_equal_torch(void **unused) {
+  (void)unused;
+  const double expected[12] = {-0.2902883252,  0.006412547499, 0.03102848842,   0.2528472893,
+                               0.1102454287,   0.1234833374,   -0.4474546376,   0.2137258715,
+                               -0.01243241966, 0.02069593411,  -0.001316847579, -0.006946666873};
+  const fm_loss_smooth smooth = {.smoothing = 0.125f, .normaliser = 2}, none = {0, 2};
+  float gradient[12], plain[12];
+  test_near(fm_loss_softmax_smooth(test_logits, test_labels, 3, 4, &smooth, gradient),
+            2.9095282927826984, 1e-7);
+  test_all_near(gradient, expected, 12);
+  const double same = fm_loss_softmax_smooth(test_logits, test_labels, 3, 4, &none, gradient);
+  assert_true(same == fm_loss_softmax_cross_entropy(test_logits, test_labels, 3, 4, 2, plain));
+  assert_memory_equal(gradient, plain, sizeof plain);
+  const int32_t left_out[3] = {-1, -1, -1};
+  assert_true(fm_loss_softmax_smooth(test_logits, left_out, 3, 4, &smooth, gradient) == 0);
+  for (int i = 0; i < 12; i++)
+    assert_true(gradient[i] == 0);
+}
+
 static void test_negative_labels_leave_rows_out(void **unused) {
   (void)unused;
   const int32_t labels[3] = {0, -1, 1};
@@ -218,6 +237,7 @@ static void test_threads_do_not_change_a_bit(void **unused) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_cross_entropy_equals_torch),
+      cmocka_unit_test(test_smoothed_labels_equal_torch),
       cmocka_unit_test(test_negative_labels_leave_rows_out),
       cmocka_unit_test(test_large_logits_stay_finite),
       cmocka_unit_test(test_softmax_focal_equals_autograd),
