@@ -1,11 +1,13 @@
 // Exporting weights files.
 #include "detect/export.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "detect/onnx_detector.h"
+#include "detect/weight_ranges.h"
 #include "detect/weights.h"
 #include "format/torch_archive.h"
 
@@ -27,6 +29,73 @@ static fm_status export_tensors(const char *weights, const char *path, fm_export
     status = fm_safetensors_write(path, tensors, count, NULL, 0);
   free(tensors);
   fm_safetensors_free(file);
+  return status;
+}
+
+// --- 16 bits a number
+
+// What has no rows, such as statistics, is small and stays as it is; so does what fp16 cannot hold.
+static bool export_fits_fp16(const fm_st_tensor *tensor) {
+  static const float largest = 65504;
+  if (tensor->dtype != FM_ST_F32 || tensor->rank < 2)
+    return false;
+  for (size_t at = 0; at < tensor->bytes; at += sizeof(float)) {
+    float value;
+    memcpy(&value, (const char *)tensor->data + at, sizeof value);
+    if (!(fabsf(value) <= largest))
+      return false;
+  }
+  return true;
+}
+
+static fm_status export_halve(fm_st_tensor *tensor, void **memory) {
+  const size_t count = tensor->bytes / sizeof(float);
+  uint16_t *halves = malloc(count * sizeof *halves + 1);
+  FM_CHECK_ALLOC(halves);
+  for (size_t i = 0; i < count; i++) {
+    float value;
+    memcpy(&value, (const char *)tensor->data + i * sizeof value, sizeof value);
+    halves[i] = fm_st_half(value);
+  }
+  tensor->dtype = FM_ST_F16;
+  tensor->data = *memory = halves;
+  tensor->bytes = count * sizeof *halves;
+  return FM_OK;
+}
+
+static fm_status export_write_halves(const fm_safetensors *file, const char *path,
+                                     const fm_weights_info *info) {
+  const size_t count = fm_safetensors_count(file);
+  fm_st_tensor *tensors = calloc(count + 1, sizeof *tensors);
+  void **memory = calloc(count + 1, sizeof *memory);
+  fm_status status = tensors && memory ? FM_OK : fm_fail(FM_ERR_MEMORY, "out of memory");
+  for (size_t i = 0; status >= 0 && i < count; i++) {
+    tensors[i] = *fm_safetensors_tensor(file, i);
+    if (export_fits_fp16(&tensors[i]))
+      status = export_halve(&tensors[i], &memory[i]);
+  }
+  if (status >= 0)
+    status = fm_weights_write(path, tensors, count, info);
+  for (size_t i = 0; memory && i < count; i++)
+    free(memory[i]);
+  free(memory);
+  free(tensors);
+  return status;
+}
+
+static fm_status export_fp16(const char *weights, const char *path) {
+  fm_weights_info info;
+  fm_safetensors *file;
+  FM_TRY(fm_weights_info_read(&info, weights));
+  fm_status status = fm_safetensors_open(&file, weights);
+  if (status >= 0) {
+    const char *ranges = fm_safetensors_metadata(file, FM_WEIGHTS_RANGES);
+    info.ranges = (char *)(uintptr_t)ranges; // lent
+    status = export_write_halves(file, path, &info);
+    info.ranges = NULL;
+    fm_safetensors_free(file);
+  }
+  fm_weights_info_release(&info);
   return status;
 }
 
@@ -121,6 +190,8 @@ out:
 
 fm_status fm_weights_export(const char *weights, const char *path,
                             const fm_export_options *options) {
-  return options->format == FM_EXPORT_ONNX ? export_onnx(weights, path, options)
+  if (options->format == FM_EXPORT_ONNX)
+    return export_onnx(weights, path, options);
+  return options->format == FM_EXPORT_FP16 ? export_fp16(weights, path)
                                            : export_tensors(weights, path, options->format);
 }

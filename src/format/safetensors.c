@@ -244,6 +244,25 @@ const char *fm_safetensors_metadata(const fm_safetensors *file, const char *key)
   return json_string_value(json_object_get(json_object_get(file->header, ST_METADATA), key));
 }
 
+uint16_t fm_st_half(float value) {
+  union {
+    float f;
+    uint32_t u;
+  } v = {.f = value};
+  const uint32_t sign = v.u >> 16 & 0x8000u;
+  v.u &= 0x7fffffffu;
+  if (v.u > 0x7f800000u)
+    return (uint16_t)(sign | 0x7e00u);
+  if (v.u >= 0x477ff000u) // half way from 65504 to 65536
+    return (uint16_t)(sign | 0x7c00u);
+  if (v.u < 0x38800000u) { // below 2^-14: numbers from 0.5 on lie 2^-24 apart, as subnormal ones do
+    v.f += 0.5f;
+    return (uint16_t)(sign | (v.u - 0x3f000000u));
+  }
+  v.u += 0xfffu + (v.u >> 13 & 1u);
+  return (uint16_t)(sign | (v.u - 0x38000000u) >> 13);
+}
+
 static float st_half(uint16_t bits) {
   const uint32_t sign = (uint32_t)(bits & 0x8000u) << 16, exponent = (bits >> 10) & 31u;
   const uint32_t mantissa = bits & 0x3ffu;

@@ -46,6 +46,8 @@ const fm_st_tensor *fm_safetensors_find(const fm_safetensors *file,
                                         const char *name); // NULL when absent
 const char *fm_safetensors_metadata(const fm_safetensors *file,
                                     const char *key); // NULL when absent
+// The nearest number of FM_ST_F16, the even one of two; beyond 65504 infinity, NaN stays NaN.
+uint16_t fm_st_half(float value);
 // Converts any floating or integer tensor to fp32; out has room for the element count.
 FM_MUST_USE fm_status fm_st_tensor_to_f32(const fm_st_tensor *tensor, float *out);
 

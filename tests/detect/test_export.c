@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -99,6 +100,59 @@ static void tensors_become_a_state_dict_and_lose_their_settings(void **state) {
   assert_false(info.has_config);
 }
 
+// Numbers within half a unit of 11 bits, the settings and names kept, and a detector that loads it.
+static void half_the_bytes_hold_the_same_detector(void **state) {
+  put_detector(state);
+  assert_int_equal(fm_weights_export(weights, out, &(fm_export_options){.format = FM_EXPORT_FP16}),
+                   FM_OK);
+  fm_safetensors *file, *halves;
+  assert_int_equal(fm_safetensors_open(&file, weights), FM_OK);
+  assert_int_equal(fm_safetensors_open(&halves, out), FM_OK);
+  assert_int_equal(fm_safetensors_count(halves), fm_safetensors_count(file));
+  size_t before = 0, after = 0;
+  for (size_t i = 0; i < fm_safetensors_count(file); i++) {
+    const fm_st_tensor *a = fm_safetensors_tensor(file, i), *b = fm_safetensors_tensor(halves, i);
+    assert_string_equal(a->name, b->name);
+    before += a->bytes;
+    after += b->bytes;
+    assert_int_equal(b->dtype, a->rank < 2 ? a->dtype : FM_ST_F16);
+    float *wide = malloc(a->bytes * 2), *narrow = malloc(a->bytes * 2);
+    assert_true(wide && narrow);
+    assert_int_equal(fm_st_tensor_to_f32(a, wide), FM_OK);
+    assert_int_equal(fm_st_tensor_to_f32(b, narrow), FM_OK);
+    for (size_t k = 0; k < a->bytes / fm_st_dtype_bytes(a->dtype); k++)
+      assert_true(fabsf(wide[k] - narrow[k]) <= fabsf(wide[k]) / 2048 + 0x1p-25f);
+    free(wide);
+    free(narrow);
+  }
+  assert_true(after * 20 < before * 11);
+  fm_safetensors_free(file);
+  fm_safetensors_free(halves);
+  fm_weights_info info;
+  assert_int_equal(fm_weights_info_read(&info, out), FM_OK);
+  assert_true(info.has_config && info.config.min_size == 100 && info.class_count == 2);
+  assert_string_equal(info.class_names[1], "b");
+  fm_weights_info_release(&info);
+}
+
+static void what_is_too_large_for_16_bits_keeps_32(void **state) {
+  (void)state;
+  static const float numbers[] = {1, 70000};
+  const fm_st_tensor tensors[] = {
+      {.name = "a", .rank = 2, .dims = {1, 2}, .data = numbers, .bytes = sizeof numbers},
+      {.name = "b", .rank = 2, .dims = {1, 1}, .data = numbers, .bytes = sizeof *numbers}};
+  const fm_weights_info info = {.ranges = (char[]){"{}"}};
+  assert_int_equal(fm_weights_write(weights, tensors, 2, &info), FM_OK);
+  assert_int_equal(fm_weights_export(weights, out, &(fm_export_options){.format = FM_EXPORT_FP16}),
+                   FM_OK);
+  fm_safetensors *file;
+  assert_int_equal(fm_safetensors_open(&file, out), FM_OK);
+  assert_int_equal(fm_safetensors_find(file, "a")->dtype, FM_ST_F32);
+  assert_int_equal(fm_safetensors_find(file, "b")->dtype, FM_ST_F16);
+  assert_string_equal(fm_safetensors_metadata(file, "ranges"), "{}");
+  fm_safetensors_free(file);
+}
+
 static void what_is_no_whole_detector_is_refused_as_onnx(void **state) {
   (void)state;
   static const float number = 1;
@@ -117,6 +171,8 @@ int main(void) {
       cmocka_unit_test(a_whole_detector_becomes_the_same_onnx_file_each_time),
       cmocka_unit_test(sizes_are_multiples_of_32_and_follow_the_settings),
       cmocka_unit_test(tensors_become_a_state_dict_and_lose_their_settings),
+      cmocka_unit_test(half_the_bytes_hold_the_same_detector),
+      cmocka_unit_test(what_is_too_large_for_16_bits_keeps_32),
       cmocka_unit_test(what_is_no_whole_detector_is_refused_as_onnx),
   };
   const int first = mkstemp(weights), second = mkstemp(out);

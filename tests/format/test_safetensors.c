@@ -112,6 +112,32 @@ static void refuses_to_write_two_tensors_of_one_name(void **state) {
   assert_int_equal(fm_safetensors_write(path, tensors, 2, NULL, 0), FM_ERR_FORMAT);
 }
 
+// Every number of 16 bits comes back; what lies between two goes to the nearer, half way to the
+// even one.
+static void halves_are_the_nearest_numbers(void **state) {
+  (void)state;
+  float below = -INFINITY;
+  for (uint32_t bits = 0; bits < 0x7c00; bits++) {
+    const uint16_t half = (uint16_t)bits;
+    const fm_st_tensor t = {.name = "h", .dtype = FM_ST_F16, .data = &half, .bytes = sizeof half};
+    float value;
+    assert_int_equal(fm_st_tensor_to_f32(&t, &value), FM_OK);
+    assert_int_equal(fm_st_half(value), half);
+    assert_int_equal(fm_st_half(-value), half | 0x8000);
+    if (bits > 0) {
+      const float middle = below + (value - below) / 2;
+      assert_int_equal(fm_st_half(middle), bits - bits % 2);
+      assert_int_equal(fm_st_half(nextafterf(middle, INFINITY)), half);
+      assert_int_equal(fm_st_half(nextafterf(middle, 0)), half - 1);
+    }
+    below = value;
+  }
+  assert_int_equal(fm_st_half(65519.99f), 0x7bff);
+  assert_int_equal(fm_st_half(65520), 0x7c00);
+  assert_int_equal(fm_st_half(-INFINITY), 0xfc00);
+  assert_true(fm_st_half(NAN) > 0x7c00);
+}
+
 static void converts_every_number_type(void **state) {
   (void)state;
   static const uint16_t half[] = {0x3c00, 0xc000, 0x0001, 0x7bff, 0x7c00, 0x8000, 0x03ff};
@@ -245,6 +271,7 @@ int main(void) {
       cmocka_unit_test(reads_a_file_made_by_hand),
       cmocka_unit_test(reads_back_what_it_writes_in_the_same_bytes_each_time),
       cmocka_unit_test(refuses_to_write_two_tensors_of_one_name),
+      cmocka_unit_test(halves_are_the_nearest_numbers),
       cmocka_unit_test(converts_every_number_type),
       cmocka_unit_test(refuses_headers_that_lie_about_their_size),
       cmocka_unit_test(refuses_headers_that_are_no_map_of_tensors),
