@@ -51,6 +51,10 @@ typedef struct facemask_options {
 // facemask_error_message tells why.
 FACEMASK_API int facemask_open(facemask_model **model, const char *weights_path,
                                const facemask_options *options);
+// The same for several files: detectors, whose findings are fused, and behind them classifiers of
+// the faces they find.
+FACEMASK_API int facemask_open_files(facemask_model **model, const char *const *weights_paths,
+                                     size_t count, const facemask_options *options);
 // No call of facemask_detect on it may be under way. NULL is fine.
 FACEMASK_API void facemask_close(facemask_model *model);
 FACEMASK_API int facemask_class_count(const facemask_model *model);

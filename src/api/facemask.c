@@ -1,6 +1,7 @@
 // The public API: facemask.h over a predictor.
 #include "facemask.h"
 
+#include <limits.h>
 #include <omp.h>
 #include <sched.h>
 #include <stdlib.h>
@@ -28,7 +29,7 @@ static fm_status facemask_threshold(const char *name, float given, float *out) {
   return FM_OK;
 }
 
-static fm_status facemask_model_init(facemask_model *model, const char *weights_path,
+static fm_status facemask_model_init(facemask_model *model, const char *const *weights, int count,
                                      const facemask_options *options) {
   static const char *const precisions[] = {[FACEMASK_AUTO] = "train.precision=auto",
                                            [FACEMASK_FP32] = "train.precision=fp32",
@@ -37,8 +38,8 @@ static fm_status facemask_model_init(facemask_model *model, const char *weights_
   const unsigned precision = (unsigned)options->precision;
   if (precision >= sizeof precisions / sizeof *precisions)
     return fm_fail(FM_ERR_ARGUMENT, "precision %u: there are 0 to 3", precision);
-  fm_predictor_options predictor = {.weights = &weights_path,
-                                    .weights_count = 1,
+  fm_predictor_options predictor = {.weights = weights,
+                                    .weights_count = count,
                                     .assignments = &precisions[precision],
                                     .assignment_count = 1};
   FM_TRY(facemask_threshold("score_threshold", options->score_threshold, &predictor.score));
@@ -50,21 +51,31 @@ static fm_status facemask_model_init(facemask_model *model, const char *weights_
   return fm_predictor_open(&model->predictor, &predictor);
 }
 
-int facemask_open(facemask_model **model, const char *weights_path,
-                  const facemask_options *options) {
-  if (!model || !weights_path)
+int facemask_open_files(facemask_model **model, const char *const *weights_paths, size_t count,
+                        const facemask_options *options) {
+  bool whole = model && weights_paths;
+  for (size_t i = 0; whole && i < count; ++i)
+    whole = weights_paths[i] != NULL;
+  if (!whole)
     return fm_fail(FM_ERR_ARGUMENT, "facemask_open: a pointer is NULL");
   *model = NULL;
+  const int files = count < INT_MAX ? (int)count : INT_MAX;
   facemask_model *made = calloc(1, sizeof *made);
   FM_CHECK_ALLOC(made);
   static const facemask_options none;
-  const fm_status status = facemask_model_init(made, weights_path, options ? options : &none);
+  const fm_status status =
+      facemask_model_init(made, weights_paths, files, options ? options : &none);
   if (status < 0) {
     facemask_close(made);
     return status;
   }
   *model = made;
   return FM_OK;
+}
+
+int facemask_open(facemask_model **model, const char *weights_path,
+                  const facemask_options *options) {
+  return facemask_open_files(model, &weights_path, 1, options);
 }
 
 void facemask_close(facemask_model *model) {

@@ -2,7 +2,6 @@
 #include "cli/model.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 
 #include "detect/config.h"
 #include "predict/default_model.h"
@@ -31,12 +30,13 @@ fm_status fm_cli_open_model(const fm_cli *cli, double score, double nms, fm_pred
       return fm_fail(FM_ERR_ARGUMENT, "--views: more than %d sizes", FM_VIEWS_MAX);
     assignments[options.assignment_count++] = views;
   }
-  char *model = NULL;
+  fm_default_model model = {0};
   if (options.weights_count == 0) {
     FM_TRY(fm_default_model_find(&model));
-    weights[options.weights_count++] = model;
+    for (int i = 0; i < model.count; ++i)
+      weights[options.weights_count++] = model.paths[i];
   }
   const fm_status status = fm_predictor_open(out, &options);
-  free(model);
+  fm_default_model_release(&model);
   return status;
 }

@@ -9,21 +9,54 @@
 
 #include "base/file.h"
 
-#define DEFAULT_MODEL "models/default.safetensors"
+#define DEFAULT_DETECTOR "models/default.safetensors"
+#define DEFAULT_CLASSIFIER "classifier.safetensors" // beside it
 
 static const char *const default_model_places[] = {
-    DEFAULT_MODEL,          "../share/facemask/" DEFAULT_MODEL, "../" DEFAULT_MODEL,
-    "../../" DEFAULT_MODEL, "../../../" DEFAULT_MODEL,          NULL,
+    DEFAULT_DETECTOR,          "../share/facemask/" DEFAULT_DETECTOR, "../" DEFAULT_DETECTOR,
+    "../../" DEFAULT_DETECTOR, "../../../" DEFAULT_DETECTOR,          NULL,
 };
 
-fm_status fm_default_model_find(char **out) {
-  *out = NULL;
-  const char *chosen = getenv("FACEMASK_MODEL");
-  if (chosen && chosen[0]) {
-    *out = strdup(chosen);
-    FM_CHECK_ALLOC(*out);
-    return FM_OK;
+void fm_default_model_release(fm_default_model *model) {
+  for (int i = 0; i < model->count; ++i)
+    free(model->paths[i]);
+  model->count = 0;
+}
+
+static fm_status default_model_add(fm_default_model *model, const char *text, size_t length) {
+  if (model->count == FM_DEFAULT_MODEL_FILES)
+    return fm_fail(FM_ERR_ARGUMENT, "$FACEMASK_MODEL: more than %d files", FM_DEFAULT_MODEL_FILES);
+  char *path = strndup(text, length);
+  FM_CHECK_ALLOC(path);
+  model->paths[model->count++] = path;
+  return FM_OK;
+}
+
+static fm_status default_model_chosen(fm_default_model *model, const char *list) {
+  for (const char *at = list;; ++at) {
+    const size_t length = strcspn(at, ":");
+    if (length > 0)
+      FM_TRY(default_model_add(model, at, length));
+    at += length;
+    if (!*at)
+      return FM_OK;
   }
+}
+
+// The classifier may be left out of an installation that has no room for it.
+static fm_status default_model_complete(fm_default_model *model, const char *detector) {
+  FM_TRY(default_model_add(model, detector, strlen(detector)));
+  const char *slash = strrchr(detector, '/');
+  char *classifier;
+  if (asprintf(&classifier, "%.*s/" DEFAULT_CLASSIFIER, (int)(slash - detector), detector) < 0)
+    return fm_fail(FM_ERR_MEMORY, "out of memory");
+  const fm_status status =
+      fm_path_exists(classifier) ? default_model_add(model, classifier, strlen(classifier)) : FM_OK;
+  free(classifier);
+  return status;
+}
+
+static fm_status default_model_search(fm_default_model *model) {
   char program[PATH_MAX];
   const ssize_t length = readlink("/proc/self/exe", program, sizeof program - 1);
   program[length > 0 ? length : 0] = 0;
@@ -31,15 +64,26 @@ fm_status fm_default_model_find(char **out) {
   if (slash)
     *slash = 0;
   for (const char *const *place = default_model_places; slash && *place; ++place) {
-    *out = fm_path_join(program, *place);
-    FM_CHECK_ALLOC(*out);
-    if (fm_path_exists(*out))
-      return FM_OK;
-    free(*out);
-    *out = NULL;
+    char *path = fm_path_join(program, *place);
+    FM_CHECK_ALLOC(path);
+    const bool there = fm_path_exists(path);
+    const fm_status status = there ? default_model_complete(model, path) : FM_OK;
+    free(path);
+    if (there || status < 0)
+      return status;
   }
   return fm_fail(FM_ERR_IO,
-                 "no --weights given, $FACEMASK_MODEL is not set, and there is no " DEFAULT_MODEL
+                 "no --weights given, $FACEMASK_MODEL is not set, and there is no " DEFAULT_DETECTOR
                  " beside the program in %s or in its share/facemask",
                  program);
+}
+
+fm_status fm_default_model_find(fm_default_model *out) {
+  *out = (fm_default_model){0};
+  const char *chosen = getenv("FACEMASK_MODEL");
+  const fm_status status =
+      chosen && chosen[0] ? default_model_chosen(out, chosen) : default_model_search(out);
+  if (status < 0)
+    fm_default_model_release(out);
+  return status;
 }

@@ -28,7 +28,8 @@ static fm_status make(const char *path, uint64_t seed, char **assignments, int c
   // Background and the classes: one is likely everywhere, another just so that it is not left out.
   static const float bias[] = {0, 1.5f, 4, 0};
   fm_params *params = fm_detector_params(detector);
-  fm_params_set(params, fm_params_find(params, "roi_heads.box_predictor.cls_score.bias"), bias);
+  if (fm_arch_detects(config.arch))
+    fm_params_set(params, fm_params_find(params, "roi_heads.box_predictor.cls_score.bias"), bias);
   const fm_status status = fm_weights_save(detector, path, names, 3, FM_MOMENT_NONE);
   fm_detector_free(detector);
   return status;

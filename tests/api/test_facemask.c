@@ -114,6 +114,31 @@ static void a_model_of_several_views_looks_at_all_of_them(void **state) {
   facemask_close(model);
 }
 
+// The classifier, which knows nothing, makes the classes' scores more alike.
+static void several_files_are_one_model(void **state) {
+  (void)state;
+  const char *paths[2] = {weights(), getenv("FACEMASK_TEST_WEIGHTS_CLASSIFIER")};
+  assert_non_null(paths[1]);
+  facemask_model *alone = open_model(), *both;
+  assert_int_equal(facemask_open_files(&both, paths, 2, &options), 0);
+  const facemask_picture first = picture(0);
+  facemask_face *before, *after;
+  size_t before_count, after_count;
+  assert_int_equal(facemask_detect(alone, &first, &before, &before_count), 0);
+  assert_int_equal(facemask_detect(both, &first, &after, &after_count), 0);
+  assert_true(before_count > 0 && after_count > 0);
+  assert_true(after[0].score < before[0].score);
+  facemask_free_faces(before);
+  facemask_free_faces(after);
+  facemask_close(alone);
+  facemask_close(both);
+  assert_true(facemask_open(&both, paths[1], NULL) < 0);
+  assert_non_null(strstr(facemask_error_message(), "face classifier"));
+  assert_true(facemask_open_files(&both, paths, 0, NULL) < 0);
+  paths[1] = NULL;
+  assert_true(facemask_open_files(&both, paths, 2, NULL) < 0);
+}
+
 static void a_stride_passes_over_what_is_between_the_rows(void **state) {
   (void)state;
   facemask_model *model = open_model();
@@ -247,6 +272,7 @@ int main(void) {
       cmocka_unit_test(a_model_tells_its_classes),
       cmocka_unit_test(faces_come_by_falling_score_inside_the_picture),
       cmocka_unit_test(a_model_of_several_views_looks_at_all_of_them),
+      cmocka_unit_test(several_files_are_one_model),
       cmocka_unit_test(a_stride_passes_over_what_is_between_the_rows),
       cmocka_unit_test(threads_at_once_find_what_one_finds),
       cmocka_unit_test(a_wrong_call_is_answered_with_words),
