@@ -81,8 +81,9 @@ static fm_status default_model_search(fm_default_model *model) {
 fm_status fm_default_model_find(fm_default_model *out) {
   *out = (fm_default_model){0};
   const char *chosen = getenv("FACEMASK_MODEL");
-  const fm_status status =
-      chosen && chosen[0] ? default_model_chosen(out, chosen) : default_model_search(out);
+  fm_status status = chosen ? default_model_chosen(out, chosen) : FM_OK;
+  if (status >= 0 && out->count == 0)
+    status = default_model_search(out);
   if (status < 0)
     fm_default_model_release(out);
   return status;
