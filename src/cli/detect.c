@@ -124,7 +124,8 @@ static fm_status detect_job_run(detect_job *job) {
   FM_TRY(fm_cli_double(job->cli, "--score", 0.5, 0, 1, &score));
   FM_TRY(fm_cli_double(job->cli, "--nms", 0.5, 0, 1, &nms));
   FM_TRY(fm_picture_list_make(&job->pictures, job->cli->positional, job->cli->positional_count));
-  FM_TRY(fm_cli_open_model(job->cli, score, nms, &job->predictor));
+  const fm_predictor_options settings = {.score = (float)score, .nms = (float)nms};
+  FM_TRY(fm_cli_open_model(job->cli, &settings, &job->predictor));
   const fm_find_options options = {.predictor = job->predictor,
                                    .pictures = &job->pictures,
                                    .folder = job->folder,

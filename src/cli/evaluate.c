@@ -18,7 +18,9 @@ static const fm_cli_option evaluate_options[] = {
     {"--weights", "FILE",
      "the model (default: the one shipped); several make an ensemble, and a face classifier behind "
      "them has a word on the classes"},
-    {"--predictions", "FILE.json", "measure this COCO results file instead of running a model"},
+    {"--predictions", "FILE.json",
+     "measure this COCO results file instead of running a model, or a face classifier's word on "
+     "it"},
     {"--split", "FILE", "take a part of the data, as facemask split wrote it"},
     {"--subset", "train|test|valid", "which part (default test, with --fold valid)"},
     {"--fold", "K", "the fold, from 1"},
@@ -46,13 +48,18 @@ typedef struct evaluate_job {
   int bootstrap_rounds;
 } evaluate_job;
 
-static fm_status evaluate_run_model(evaluate_job *job) {
+// `given`: what a classifier has its word on; NULL: a model detects.
+static fm_status evaluate_run_model(evaluate_job *job, const fm_eval_boxes *given) {
   FM_TRY(fm_dataset_require_pictures(job->dataset));
   double nms;
   FM_TRY(fm_cli_double(job->cli, "--nms", -1, 0, 1, &nms));
   fm_predictor *predictor;
-  FM_TRY(fm_cli_open_model(job->cli, -1, nms, &predictor));
+  // A classifier leaves none of the given detections out.
+  const fm_predictor_options settings = {
+      .score = given ? 0 : -1, .nms = (float)nms, .classifiers = given != NULL};
+  FM_TRY(fm_cli_open_model(job->cli, &settings, &predictor));
   const fm_evaluation_options options = {.predictor = predictor,
+                                         .given = given,
                                          .subset = &job->subset,
                                          .strict = fm_cli_value(job->cli, "--strict") != NULL};
   const fm_status status = fm_evaluation_run(&options, &job->boxes, &job->images);
@@ -62,25 +69,50 @@ static fm_status evaluate_run_model(evaluate_job *job) {
 
 // What only a model would read must not be passed over in silence.
 static fm_status evaluate_refuse_model_options(const fm_cli *cli) {
-  static const char *const names[] = {"--weights",   "--config",       "--set",   "--nms",
-                                      "--precision", "--agnostic-nms", "--views", NULL};
-  const char *given = fm_cli_first_given(cli, names);
+  static const char *const detector[] = {"--nms", "--agnostic-nms", "--views", NULL};
+  static const char *const model[] = {"--config", "--set", "--precision", NULL};
+  const bool classifies = fm_cli_value(cli, "--weights") != NULL;
+  const char *given = fm_cli_first_given(cli, detector);
+  if (!given && !classifies)
+    given = fm_cli_first_given(cli, model);
   return given ? fm_fail(FM_ERR_ARGUMENT,
-                         "--predictions and %s exclude each other: no model runs, the predictions "
+                         "--predictions and %s exclude each other: no %s runs, the predictions "
                          "count as they are",
-                         given)
+                         given, classifies ? "detector" : "model")
                : FM_OK;
 }
 
-static fm_status evaluate_read_predictions(evaluate_job *job, const char *path) {
-  FM_TRY(evaluate_refuse_model_options(job->cli));
-  FM_TRY(fm_eval_subset_truths(&job->subset, &job->boxes));
-  job->images = job->subset.count;
+static fm_status evaluate_read_results(const evaluate_job *job, const char *path,
+                                       fm_eval_boxes *boxes) {
   size_t outside;
-  FM_TRY(fm_results_read(&job->boxes, &job->subset, path, &outside));
+  FM_TRY(fm_results_read(boxes, &job->subset, path, &outside));
   if (outside > 0)
     fm_say("%zu detections lie in pictures outside this part and do not count", outside);
   return FM_OK;
+}
+
+static fm_status evaluate_refine_predictions(evaluate_job *job, const char *path) {
+  fm_eval_boxes given = {0};
+  fm_status status = evaluate_read_results(job, path, &given);
+  if (status >= 0)
+    status = evaluate_run_model(job, &given);
+  fm_eval_boxes_release(&given);
+  return status;
+}
+
+static fm_status evaluate_read_predictions(evaluate_job *job, const char *path) {
+  FM_TRY(fm_eval_subset_truths(&job->subset, &job->boxes));
+  job->images = job->subset.count;
+  return evaluate_read_results(job, path, &job->boxes);
+}
+
+static fm_status evaluate_find(evaluate_job *job) {
+  const char *predictions = fm_cli_value(job->cli, "--predictions");
+  if (!predictions)
+    return evaluate_run_model(job, NULL);
+  FM_TRY(evaluate_refuse_model_options(job->cli));
+  return fm_cli_value(job->cli, "--weights") ? evaluate_refine_predictions(job, predictions)
+                                             : evaluate_read_predictions(job, predictions);
 }
 
 // A figure in a column; -1 stands for "there is none".
@@ -219,10 +251,9 @@ static fm_status evaluate_measure(evaluate_job *job) {
 }
 
 static fm_status evaluate_job_run(evaluate_job *job) {
-  const char *predictions = fm_cli_value(job->cli, "--predictions");
   FM_TRY(evaluate_measure(job));
   FM_TRY(fm_cli_choose_part(job->cli, job->dataset, FM_SUBSET_TEST, &job->subset));
-  FM_TRY(predictions ? evaluate_read_predictions(job, predictions) : evaluate_run_model(job));
+  FM_TRY(evaluate_find(job));
   return evaluate_report(job);
 }
 

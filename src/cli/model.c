@@ -6,7 +6,8 @@
 #include "detect/config.h"
 #include "predict/default_model.h"
 
-fm_status fm_cli_open_model(const fm_cli *cli, double score, double nms, fm_predictor **out) {
+fm_status fm_cli_open_model(const fm_cli *cli, const fm_predictor_options *settings,
+                            fm_predictor **out) {
   const char *weights[FM_CLI_VALUES_MAX], *assignments[FM_CLI_VALUES_MAX + 2];
   fm_predictor_options options = {
       .weights = weights,
@@ -15,9 +16,10 @@ fm_status fm_cli_open_model(const fm_cli *cli, double score, double nms, fm_pred
       .assignments = assignments,
       .assignment_count = fm_cli_values(cli, "--set", assignments, FM_CLI_VALUES_MAX),
       .classes = fm_cli_value(cli, "--classes"),
-      .score = (float)score,
-      .nms = (float)nms,
+      .score = settings->score,
+      .nms = settings->nms,
       .agnostic = fm_cli_value(cli, "--agnostic-nms") != NULL,
+      .classifiers = settings->classifiers,
   };
   char precision[64], views[256];
   if (fm_cli_value(cli, "--precision")) {

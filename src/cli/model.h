@@ -6,9 +6,9 @@
 #include "cli/verb.h"
 #include "predict/predictor.h"
 
-// The model of the call, or the one that ships with the program. score, nms: a negative one is the
-// configuration's.
-FM_MUST_USE fm_status fm_cli_open_model(const fm_cli *cli, double score, double nms,
+// The model of the call, or the one that ships with the program; `settings` has what else there is
+// to know, its thresholds and whether classifiers are expected.
+FM_MUST_USE fm_status fm_cli_open_model(const fm_cli *cli, const fm_predictor_options *settings,
                                         fm_predictor **out);
 
 #endif

@@ -104,12 +104,49 @@ static fm_status evaluation_open(evaluation *self) {
   return fm_loader_new(&self->loader, &options);
 }
 
+// The label of the weights for one of the data.
+static int32_t evaluation_own_label(const evaluation *self, int32_t label) {
+  int32_t own = 1;
+  while (self->labels[own] != label)
+    ++own;
+  return own;
+}
+
+// What is given of a picture, with the labels of the weights.
+static fm_status evaluation_gather(const evaluation *self, int64_t image, fm_detections *out) {
+  const fm_eval_boxes *given = self->options->given;
+  *out = (fm_detections){malloc((given->result_count + 1) * sizeof *out->items), 0};
+  FM_CHECK_ALLOC(out->items);
+  for (size_t i = 0; i < given->result_count; ++i) {
+    const fm_coco_result *r = &given->results[i];
+    if (r->image != image)
+      continue;
+    const fm_box box = {(float)r->x, (float)r->y, (float)(r->x + r->w), (float)(r->y + r->h)};
+    out->items[out->count++] =
+        (fm_detection){box, evaluation_own_label(self, r->category + 1), (float)r->score};
+  }
+  fm_detections_sort(out);
+  return FM_OK;
+}
+
+static fm_status evaluation_find(const evaluation *self, const evaluation_item *item, int64_t image,
+                                 fm_detections *out) {
+  fm_predictor *predictor = self->options->predictor;
+  if (!self->options->given)
+    return fm_predictor_detect(predictor, &item->image, item->inputs, out);
+  FM_TRY(evaluation_gather(self, image, out));
+  const fm_status status = fm_predictor_refine(predictor, &item->image, out);
+  if (status < 0)
+    fm_detections_release(out);
+  return status;
+}
+
 static fm_status evaluation_picture(const evaluation *self, const fm_loader_batch *batch,
                                     fm_eval_boxes *boxes) {
   const evaluation_item *item = batch->inputs;
   const int64_t image = (int64_t)self->position[batch->samples[0]];
   fm_detections found;
-  FM_TRY(fm_predictor_detect(self->options->predictor, &item->image, item->inputs, &found));
+  FM_TRY(evaluation_find(self, item, image, &found));
   for (size_t i = 0; i < found.count; ++i)
     found.items[i].label = self->labels[found.items[i].label];
   fm_status status = fm_eval_boxes_add_sample(

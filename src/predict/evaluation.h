@@ -13,6 +13,9 @@
 
 typedef struct fm_evaluation_options {
   fm_predictor *predictor; // lent, as everything
+  // Detections in the subset's pictures that the predictor, one of classifiers, has a word on;
+  // NULL: it detects itself.
+  const fm_eval_boxes *given;
   const fm_eval_subset *subset;
   bool strict; // a picture that cannot be read is a failure; otherwise it is named and left out
   const char *label;                 // of the progress bar; NULL: "evaluate"

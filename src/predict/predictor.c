@@ -210,7 +210,10 @@ static fm_status predictor_add_member(fm_predictor *self, const fm_predictor_opt
   FM_TRY(fm_config_detection_precision(config, info->has_ranges, &precision));
   predictor_member *member = &self->members[self->member_count];
   member->config = config->model;
-  if (self->member_count == 0 && !fm_arch_detects(member->config.arch))
+  const bool detects = fm_arch_detects(member->config.arch);
+  if (options->classifiers && detects)
+    return fm_fail(FM_ERR_ARGUMENT, "%s is a detector: a face classifier is expected", path);
+  if (!options->classifiers && self->member_count == 0 && !detects)
     return fm_fail(FM_ERR_ARGUMENT,
                    "%s is a face classifier: --weights of a detector have to come before it", path);
   member->best_size = predictor_best_size(&member->config);
@@ -519,14 +522,14 @@ static fm_status predictor_fuse(predictor_looks *looks, fm_detections *out) {
 }
 
 // The classifiers' words on what was found.
-static fm_status predictor_refine(const predictor_looks *looks, fm_detections *out) {
-  const fm_predictor *self = looks->predictor;
+static fm_status predictor_refine(const fm_predictor *self, const predictor_context *context,
+                                  const fm_image *image, fm_detections *out) {
   const fm_model_config *first = &self->members[0].config;
   fm_detector *classifiers[FM_PREDICTOR_MEMBERS_MAX];
   int count = 0;
   for (int i = 0; i < self->member_count; ++i)
     if (!fm_arch_detects(self->members[i].config.arch))
-      classifiers[count++] = looks->context->detectors[i];
+      classifiers[count++] = context->detectors[i];
   if (count == 0)
     return FM_OK;
   const fm_refine_options options = {
@@ -536,7 +539,7 @@ static fm_status predictor_refine(const predictor_looks *looks, fm_detections *o
       .score = self->score >= 0 ? self->score : first->box_score_thresh,
       .limit = (size_t)first->box_detections_per_img,
   };
-  return fm_refine_detections(&options, looks->image, out);
+  return fm_refine_detections(&options, image, out);
 }
 
 static fm_status predictor_run(predictor_looks *looks, fm_detections *out) {
@@ -547,7 +550,7 @@ static fm_status predictor_run(predictor_looks *looks, fm_detections *out) {
                                looks->inputs[0].source_width, out));
   else
     FM_TRY(predictor_fuse(looks, out));
-  const fm_status status = predictor_refine(looks, out);
+  const fm_status status = predictor_refine(self, looks->context, looks->image, out);
   if (status < 0)
     fm_detections_release(out);
   FM_TRY(status);
@@ -564,6 +567,14 @@ fm_status fm_predictor_detect(fm_predictor *predictor, const fm_image *image,
   predictor_looks looks = {
       .predictor = predictor, .context = context, .image = image, .inputs = inputs};
   const fm_status status = predictor_run(&looks, out);
+  predictor_give_back(predictor, context);
+  return status;
+}
+
+fm_status fm_predictor_refine(fm_predictor *predictor, const fm_image *image, fm_detections *list) {
+  predictor_context *context;
+  FM_TRY(predictor_take(predictor, &context));
+  const fm_status status = predictor_refine(predictor, context, image, list);
   predictor_give_back(predictor, context);
   return status;
 }

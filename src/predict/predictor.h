@@ -23,6 +23,7 @@ typedef struct fm_predictor_options {
   const char *classes; // "a,b,c": names for weights that carry none; NULL: class_1, class_2 ...
   float score, nms;    // thresholds; a negative one is the configuration's
   bool agnostic;       // boxes of different classes suppress each other too
+  bool classifiers;    // all weights are face classifiers, for fm_predictor_refine alone
 } fm_predictor_options;
 
 typedef struct fm_predictor fm_predictor;
@@ -50,5 +51,10 @@ void fm_predictor_inputs_release(const fm_predictor *predictor, fm_input *inputs
 // in any thread: each call takes a detector from a pool that grows to the number of threads.
 FM_MUST_USE fm_status fm_predictor_detect(fm_predictor *predictor, const fm_image *image,
                                           const fm_input *inputs, fm_detections *out);
+
+// The classifiers' words (predict/refine.h) on detections of others: for a predictor of
+// classifiers. Safe in any thread, as above.
+FM_MUST_USE fm_status fm_predictor_refine(fm_predictor *predictor, const fm_image *image,
+                                          fm_detections *list);
 
 #endif

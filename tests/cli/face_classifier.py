@@ -61,12 +61,35 @@ def check_detection(folder):
     measured = run("evaluate", data, "--split", folder / "split.json", "--fold", 1, "--subset", "valid", "--weights", DETECTOR,
                    "--weights", classifier, "--out", folder / "evaluation", "--json")
     check(measured.returncode == 0 and "mAP" in json.loads(measured.stdout), "both are measured together")
+    check_predictions(folder, classifier)
     exact = folder / "int8.safetensors"
     done = run("export", "--weights", classifier, "--calibrate", data, "--split", folder / "split.json", "--fold", 1,
                "--out", exact)
     check(done.returncode == 0, f"its ranges are measured on annotated faces: {done.stderr[-300:]}")
     whole = run(*words, "--weights", exact)
     check(whole.returncode == 0, f"it works in whole numbers: {whole.stderr[-300:]}")
+
+
+def surest(path):
+    """What a predictions file says of the surest detections, ten a picture."""
+    pictures = {}
+    for p in json.loads(path.read_text()):
+        pictures.setdefault(p["image_id"], []).append((round(p["score"], 4), p["category_id"], [round(x, 2) for x in p["bbox"]]))
+    return {image: sorted(rows)[-10:] for image, rows in pictures.items()}
+
+
+def check_predictions(folder, classifier):
+    """Behind a file of the detector's predictions the classifier says what it says behind the detector."""
+    part = ["evaluate", folder / "data", "--split", folder / "split.json", "--fold", 1, "--subset", "valid", "--json"]
+    alone = run(*part, "--weights", DETECTOR, "--out", folder / "alone")
+    given = ["--predictions", folder / "alone" / "predictions.json"]
+    after = run(*part, *given, "--weights", classifier, "--out", folder / "after")
+    check(alone.returncode == 0 and after.returncode == 0, f"it takes predictions: {after.stderr[-300:]}")
+    whole, later = (surest(folder / name / "predictions.json") for name in ("evaluation", "after"))
+    check(len(whole) > 0 and whole == later and whole != surest(folder / "alone" / "predictions.json"), "the same as at once")
+    for words, of in ((["--weights", DETECTOR], "is a detector"), (["--weights", classifier, "--views", "1"], "--views")):
+        done = run(*part, *given, *words)
+        check(done.returncode == 2 and of in done.stderr, f"{words[-1]}: {done.stderr[-200:]}")
 
 
 def check_refusals(folder):

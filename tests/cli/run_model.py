@@ -168,7 +168,7 @@ def check_evaluate(folder, data):
     perfect.write_text("[]")
     check(json.loads(evaluate("--predictions", perfect, "--json").stdout)["mAP"] == 0, "nothing found measures 0")
     check_fails(evaluate("--predictions", folder / "none.json"), 1, "none.json", "missing predictions")
-    for words in (("--nms", 0.3), ("--views", "1"), ("--set", "model.box_nms_thresh=0.3"), ("--weights", WEIGHTS)):
+    for words in (("--nms", 0.3), ("--views", "1"), ("--set", "model.box_nms_thresh=0.3")):
         check_fails(evaluate("--predictions", perfect, *words), 2, f"--predictions and {words[0]}", "an option of models without one")
     check_fails(evaluate("--weights", WEIGHTS, "--subset", "test"), 2, "--split", "a part without a split")
     check_fails(evaluate("--weights", WEIGHTS, "--split", split, "--fold", 3), 2, "--fold 3", "a fold too many")
