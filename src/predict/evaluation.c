@@ -104,12 +104,14 @@ static fm_status evaluation_open(evaluation *self) {
   return fm_loader_new(&self->loader, &options);
 }
 
-// The label of the weights for one of the data.
-static int32_t evaluation_own_label(const evaluation *self, int32_t label) {
-  int32_t own = 1;
-  while (self->labels[own] != label)
-    ++own;
-  return own;
+// The label of the weights for one of the data; weights that name two classes alike lack one.
+static fm_status evaluation_own_label(const evaluation *self, int32_t label, int32_t *out) {
+  const fm_classes *classes = fm_predictor_classes(self->options->predictor);
+  for (*out = 1; *out <= classes->count; ++*out)
+    if (self->labels[*out] == label)
+      return FM_OK;
+  return fm_fail(FM_ERR_FORMAT, "the weights do not know the class %s",
+                 fm_dataset_class_name(self->options->subset->dataset, label));
 }
 
 // What is given of a picture, with the labels of the weights.
@@ -121,9 +123,10 @@ static fm_status evaluation_gather(const evaluation *self, int64_t image, fm_det
     const fm_coco_result *r = &given->results[i];
     if (r->image != image)
       continue;
-    const fm_box box = {(float)r->x, (float)r->y, (float)(r->x + r->w), (float)(r->y + r->h)};
-    out->items[out->count++] =
-        (fm_detection){box, evaluation_own_label(self, r->category + 1), (float)r->score};
+    fm_detection *d = &out->items[out->count++];
+    d->box = (fm_box){(float)r->x, (float)r->y, (float)(r->x + r->w), (float)(r->y + r->h)};
+    d->score = (float)r->score;
+    FM_TRY(evaluation_own_label(self, r->category + 1, &d->label));
   }
   fm_detections_sort(out);
   return FM_OK;
@@ -134,8 +137,9 @@ static fm_status evaluation_find(const evaluation *self, const evaluation_item *
   fm_predictor *predictor = self->options->predictor;
   if (!self->options->given)
     return fm_predictor_detect(predictor, &item->image, item->inputs, out);
-  FM_TRY(evaluation_gather(self, image, out));
-  const fm_status status = fm_predictor_refine(predictor, &item->image, out);
+  fm_status status = evaluation_gather(self, image, out);
+  if (status >= 0)
+    status = fm_predictor_refine(predictor, &item->image, out);
   if (status < 0)
     fm_detections_release(out);
   return status;

@@ -11,6 +11,8 @@
 
 // Cut-outs reach beyond what they show by this many pixels, for the samples at their edge.
 enum { REFINE_RIM = 2 };
+// No picture reaches so far; predictions of others may.
+#define REFINE_REACH 1e6f
 
 // The part of the picture that the classifier's cut-outs of a face show, as its input; `face` in
 // pixels of that input. FM_END for a face outside the picture.
@@ -20,6 +22,9 @@ static fm_status refine_input(const fm_model_config *config, const fm_image *ima
   for (int i = 0; i < config->crops.count; ++i)
     widest = fmaxf(widest, fabsf(config->crops.values[i]));
   const fm_box region = fm_face_crop_region(*face, widest);
+  if (!(region.x1 > -REFINE_REACH && region.y1 > -REFINE_REACH && region.x2 < REFINE_REACH &&
+        region.y2 < REFINE_REACH))
+    return FM_END;
   const float x1 = fmaxf(floorf(region.x1) - REFINE_RIM, 0);
   const float y1 = fmaxf(floorf(region.y1) - REFINE_RIM, 0);
   const float x2 = fminf(ceilf(region.x2) + REFINE_RIM, (float)image->width);

@@ -126,15 +126,18 @@ static void what_is_weak_or_outside_stays(void **state) {
   (void)state;
   fm_detector *classifier = classifier_make(3);
   fm_image image = picture();
-  const fm_detection before[] = {{{200, 200, 240, 240}, 2, 0.9f}, {{20, 20, 40, 40}, 1, 0.02f}};
-  fm_detections list = list_of(before, 2), none = {0};
+  const fm_detection before[] = {{{200, 200, 240, 240}, 2, 0.9f},
+                                 {{-3e30f, 0, 3e30f, 50}, 3, 0.8f}, // as files of others may have
+                                 {{0, -3e38f, 40, 3e38f}, 3, 0.7f},
+                                 {{20, 20, 40, 40}, 1, 0.02f}};
+  fm_detections list = list_of(before, 4), none = {0};
   const fm_refine_options options = {.classifiers = &classifier,
                                      .classifier_count = 1,
                                      .class_count = CLASSES,
                                      .score = 0.01f,
                                      .limit = 100};
   assert_int_equal(fm_refine_detections(&options, &image, &list), FM_OK);
-  assert_int_equal(list.count, 2);
+  assert_int_equal(list.count, 4);
   assert_memory_equal(list.items, before, sizeof before);
   fm_detections_release(&list);
   assert_int_equal(fm_refine_detections(&options, &image, &none), FM_OK);
