@@ -39,19 +39,42 @@ static void crop_axis_fill(crop_axis *axis, float low, float high, int size, int
   }
 }
 
-static float crop_row_value(const float *row, const crop_axis *across, int first) {
-  float sum = 0;
-  for (int i = first; i < first + across->samples; i++)
-    sum +=
-        across->weight0[i] * row[across->index0[i]] + across->weight1[i] * row[across->index1[i]];
-  return sum;
+// Rows of one channel of the source, each the width of the cut-out. Of two that follow each other
+// both are kept, since the next samples down want the same ones.
+typedef struct crop_rows {
+  const float *plane;
+  const crop_axis *across;
+  int width, size;
+  bool mirrored;
+  int held[2]; // indices of the rows, -1: none
+  float values[2][CROP_SIDE_MAX];
+} crop_rows;
+
+static void crop_row_fill(const crop_rows *rows, const float *source, float *out) {
+  const crop_axis *across = rows->across;
+  for (int x = 0; x < rows->size; x++) {
+    float sum = 0;
+    for (int i = x * across->samples; i < (x + 1) * across->samples; i++)
+      sum += across->weight0[i] * source[across->index0[i]] +
+             across->weight1[i] * source[across->index1[i]];
+    out[rows->mirrored ? rows->size - 1 - x : x] = sum;
+  }
 }
 
-// Adds a row of samples to a row of the cut-out.
-static void crop_add_row(float *out, const float *row, float weight, const crop_axis *across,
-                         bool mirrored, int size) {
-  for (int x = 0; x < size && weight != 0; x++)
-    out[mirrored ? size - 1 - x : x] += weight * crop_row_value(row, across, x * across->samples);
+static const float *crop_row(crop_rows *rows, int index) {
+  const int place = index % 2;
+  if (rows->held[place] != index)
+    crop_row_fill(rows, rows->plane + (size_t)index * (size_t)rows->width, rows->values[place]);
+  rows->held[place] = index;
+  return rows->values[place];
+}
+
+static void crop_add_row(crop_rows *rows, int index, float weight, float *restrict out) {
+  if (weight == 0)
+    return;
+  const float *restrict row = crop_row(rows, index);
+  for (int x = 0; x < rows->size; x++)
+    out[x] += weight * row[x];
 }
 
 void fm_face_crop_cut(const fm_face_crop *crop, int size, float *out) {
@@ -64,14 +87,17 @@ void fm_face_crop_cut(const fm_face_crop *crop, int size, float *out) {
   const float share = 1 / (float)(across.samples * down.samples);
   memset(out, 0, 3 * (size_t)size * (size_t)size * sizeof *out);
   for (int channel = 0; channel < 3; channel++) {
-    const float *plane = crop->input->pixels + (size_t)channel * (size_t)width * (size_t)height;
+    crop_rows rows = {.plane =
+                          crop->input->pixels + (size_t)channel * (size_t)width * (size_t)height,
+                      .across = &across,
+                      .width = width,
+                      .size = size,
+                      .mirrored = crop->mirrored,
+                      .held = {-1, -1}};
     for (int i = 0; i < size * down.samples; i++) {
-      float *to =
-          out + ((size_t)channel * (size_t)size + (size_t)(i / down.samples)) * (size_t)size;
-      crop_add_row(to, plane + (size_t)down.index0[i] * (size_t)width, share * down.weight0[i],
-                   &across, crop->mirrored, size);
-      crop_add_row(to, plane + (size_t)down.index1[i] * (size_t)width, share * down.weight1[i],
-                   &across, crop->mirrored, size);
+      float *to = out + (size_t)(channel * size + i / down.samples) * (size_t)size;
+      crop_add_row(&rows, down.index0[i], share * down.weight0[i], to);
+      crop_add_row(&rows, down.index1[i], share * down.weight1[i], to);
     }
   }
 }
