@@ -6,6 +6,8 @@
 #include <math.h>
 #include <stddef.h>
 
+enum { CONFIG_CROP_MIN = 32, CONFIG_CROP_MAX = 512 };
+
 #define CONFIG_ARCHS                                           \
   "fasterrcnn_resnet50_fpn|fasterrcnn_mobilenet_v3_large_fpn|" \
   "fasterrcnn_mobilenet_v3_large_320_fpn|"                     \
@@ -122,8 +124,10 @@ const fm_option fm_model_options[] = {
         "annotated box that is to be expected"),
     ROW_BOOL("model.whole_pixels", whole_pixels, "false",
              "corners of detections are whole pixels, as those of annotations drawn by hand"),
-    ROW_INT("model.crop_size", crop_size, 32, 512, "112",
+    ROW_INT("model.crop_size", crop_size, CONFIG_CROP_MIN, CONFIG_CROP_MAX, "112",
             "face classifier: pixels of a face's cut-out, across and down"),
+    ROW_INT("model.crop_size_train", crop_size_train, 0, CONFIG_CROP_MAX, "0",
+            "face classifier: the same in training; 0 for model.crop_size"),
     ROW_FLOATS("model.crops", crops, -4, 4, "[1.5, -1.85]",
                "face classifier: cut-outs that a face's classes are the mean of, as factors of its "
                "longer side (below 0 in a mirror)"),
@@ -276,6 +280,9 @@ static fm_status config_check_crops(const fm_model_config *config) {
   const fm_float_list *context = &config->crop_context;
   if (context->count != 2 || context->values[0] > context->values[1])
     return fm_fail(FM_ERR_ARGUMENT, "model.crop_context: [low, high] is expected");
+  if (config->crop_size_train > 0 && config->crop_size_train < CONFIG_CROP_MIN)
+    return fm_fail(FM_ERR_ARGUMENT, "model.crop_size_train: %d is neither 0 nor %d to %d",
+                   config->crop_size_train, CONFIG_CROP_MIN, CONFIG_CROP_MAX);
   return FM_OK;
 }
 

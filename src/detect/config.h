@@ -61,6 +61,7 @@ typedef struct fm_model_config {
   int focus;           // pixels that later views show the smallest face in at most; 0: they see all
   int score;           // fm_score: class|overlap
   int crop_size;       // of a face's cut-out that the classifier sees, in pixels
+  int crop_size_train; // the same in training; 0: crop_size
   fm_float_list crops; // cut-outs of a face: side as a factor of the face's; < 0: mirrored
   fm_float_list crop_context; // the same in training, [low, high]
   bool whole_pixels;          // of the corners of detections, as who shows them names pixels

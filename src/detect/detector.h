@@ -90,10 +90,16 @@ FM_MUST_USE fm_status fm_detector_detect(fm_detector *detector, const fm_input *
 void fm_detections_release(fm_detections *detections);
 // By falling score; between equals the smaller label, then the box further left and up.
 void fm_detections_sort(fm_detections *detections);
-// Of a face classifier: the probabilities (count, classes) of the faces in these boxes of `input`,
-// the means over model.crops.
-FM_MUST_USE fm_status fm_detector_classify(fm_detector *detector, const fm_input *input,
-                                           const fm_box *boxes, size_t count, float *probabilities);
+// Of a face classifier: a face of `input` cut out as it sees it, (model.crops, 3, size, size),
+// which are fm_detector_cut_floats numbers.
+void fm_detector_cut_face(const fm_detector *detector, const fm_input *input, fm_box face,
+                          float *pixels);
+size_t fm_detector_cut_floats(const fm_detector *detector);
+// The probabilities (count, classes) of faces that were cut out so, one behind the other: the means
+// over model.crops. More at a time are faster; FM_FACES_AT_ONCE are enough.
+enum { FM_FACES_AT_ONCE = 16 };
+FM_MUST_USE fm_status fm_detector_classify(fm_detector *detector, float *pixels, size_t count,
+                                           float *probabilities);
 // Detects in fp32 and widens the ranges to the values met on the way, picture after picture. While
 // it runs no sharing detector may.
 FM_MUST_USE fm_status fm_detector_calibrate(fm_detector *detector, const fm_input *inputs,

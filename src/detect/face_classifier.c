@@ -24,69 +24,95 @@ enum {
 
 // --- running
 
+// Pixels of a cut-out, across and down.
+static int classifier_size(const fm_detector *self, fm_purpose purpose) {
+  const fm_model_config *config = &self->config;
+  return purpose == FM_TRAIN && config->crop_size_train > 0 ? config->crop_size_train
+                                                            : config->crop_size;
+}
+
 // The network on cut-outs (rows, 3, size, size).
 static fm_status classifier_run(fm_detector *self, float *crops, int rows, fm_purpose purpose,
                                 fm_plan **plan) {
-  const int size = self->config.crop_size;
+  const int size = classifier_size(self, purpose);
   return fm_detector_forward_trunk(self, crops, (fm_shape){rows, 3, size, size}, purpose, plan);
 }
 
-// Behind the last of `count` crops stand zeros.
-static fm_status classifier_cut(fm_detector *self, const fm_face_crop *crops, int count, int rows,
-                                float **out) {
-  const int size = self->config.crop_size;
+static void classifier_cut(const fm_face_crop *crops, int count, int size, float *out) {
   const size_t each = 3 * (size_t)size * (size_t)size;
-  void *memory;
-  FM_TRY(fm_scratch_get(&self->pixels, (size_t)rows * each, sizeof(float), &memory));
-  float *pixels = memory;
 #pragma omp parallel for schedule(dynamic)
   for (int i = 0; i < count; i++)
-    fm_face_crop_cut(&crops[i], size, pixels + (size_t)i * each);
-  memset(pixels + (size_t)count * each, 0, (size_t)(rows - count) * each * sizeof *pixels);
-  *out = pixels;
-  return FM_OK;
+    fm_face_crop_cut(&crops[i], size, out + (size_t)i * each);
 }
 
 // --- classes of faces
 
-// Few different numbers of cut-outs, so that few plans serve; those of one face fill theirs.
-static int classifier_rows(int count) {
+size_t fm_detector_cut_floats(const fm_detector *detector) {
+  const size_t size = (size_t)classifier_size(detector, FM_INFER);
+  return (size_t)detector->config.crops.count * 3 * size * size;
+}
+
+void fm_detector_cut_face(const fm_detector *detector, const fm_input *input, fm_box face,
+                          float *pixels) {
+  const fm_float_list *views = &detector->config.crops;
+  fm_face_crop crops[FM_LIST_MAX];
+  for (int i = 0; i < views->count; i++) {
+    const float factor = views->values[i];
+    crops[i] = (fm_face_crop){input, fm_face_crop_region(face, fabsf(factor)), factor < 0};
+  }
+  fm_section section;
+  fm_section_begin(&section);
+  classifier_cut(crops, views->count, classifier_size(detector, FM_INFER), pixels);
+  fm_section_end_named(&section, "cut-outs of faces");
+}
+
+// As many as can go through the network at once: few different numbers, so that few plans serve.
+static int classifier_rows(size_t left) {
   int rows = 1;
-  while (rows < count)
+  while (rows < CLASSIFIER_ROWS_MAX && (size_t)rows * 2 <= left)
     rows *= 2;
   return rows;
 }
 
-fm_status fm_detector_classify(fm_detector *detector, const fm_input *input, const fm_box *boxes,
-                               size_t count, float *probabilities) {
+fm_status fm_detector_classify(fm_detector *detector, float *pixels, size_t count,
+                               float *probabilities) {
   FM_ASSERT(!fm_arch_detects(detector->config.arch));
-  const fm_float_list *views = &detector->config.crops;
-  const int classes = detector->class_count;
-  const size_t total = count * (size_t)views->count;
+  const size_t classes = (size_t)detector->class_count;
+  const size_t views = (size_t)detector->config.crops.count, total = count * views;
+  const size_t each = fm_detector_cut_floats(detector) / views;
   void *memory;
-  FM_TRY(fm_scratch_get(&detector->gradients, (size_t)classes, sizeof(float), &memory));
+  FM_TRY(fm_scratch_get(&detector->gradients, classes, sizeof(float), &memory));
   float *own = memory; // of one cut-out
-  memset(probabilities, 0, count * (size_t)classes * sizeof *probabilities);
-  for (size_t done = 0; done < total; done += CLASSIFIER_ROWS_MAX) {
-    fm_face_crop crops[CLASSIFIER_ROWS_MAX];
-    const int now = total - done < CLASSIFIER_ROWS_MAX ? (int)(total - done) : CLASSIFIER_ROWS_MAX;
-    for (int i = 0; i < now; i++) {
-      const float factor = views->values[(done + (size_t)i) % (size_t)views->count];
-      const fm_box face = boxes[(done + (size_t)i) / (size_t)views->count];
-      crops[i] = (fm_face_crop){input, fm_face_crop_region(face, fabsf(factor)), factor < 0};
-    }
-    float *pixels;
+  memset(probabilities, 0, count * classes * sizeof *probabilities);
+  size_t rows;
+  for (size_t done = 0; done < total; done += rows) {
     fm_plan *plan;
-    const int rows = classifier_rows(now);
-    FM_TRY_SECTION("cut-outs of faces", classifier_cut(detector, crops, now, rows, &pixels));
-    FM_TRY(classifier_run(detector, pixels, rows, FM_INFER, &plan));
+    rows = (size_t)classifier_rows(total - done);
+    FM_TRY(classifier_run(detector, pixels + done * each, (int)rows, FM_INFER, &plan));
     const float *logits = fm_plan_output(plan, 0).data;
-    for (int i = 0; i < now; i++) {
-      float *mean = probabilities + (done + (size_t)i) / (size_t)views->count * (size_t)classes;
-      fm_roi_softmax(logits + (size_t)i * (size_t)classes, classes, own);
-      for (int k = 0; k < classes; k++)
-        mean[k] += own[k] / (float)views->count;
+    for (size_t i = 0; i < rows; i++) {
+      float *mean = probabilities + (done + i) / views * classes;
+      fm_roi_softmax(logits + i * classes, detector->class_count, own);
+      for (size_t k = 0; k < classes; k++)
+        mean[k] += own[k] / (float)views;
     }
+  }
+  return FM_OK;
+}
+
+// The probabilities (box_count, classes) of the boxes of one input.
+static fm_status classifier_classify(fm_detector *self, const fm_input *input,
+                                     float *probabilities) {
+  const size_t each = fm_detector_cut_floats(self), classes = (size_t)self->class_count;
+  void *memory;
+  FM_TRY(fm_scratch_get(&self->pixels, FM_FACES_AT_ONCE * each, sizeof(float), &memory));
+  float *pixels = memory;
+  for (size_t done = 0; done < input->box_count; done += FM_FACES_AT_ONCE) {
+    const size_t left = input->box_count - done;
+    const size_t now = left < FM_FACES_AT_ONCE ? left : FM_FACES_AT_ONCE;
+    for (size_t i = 0; i < now; i++)
+      fm_detector_cut_face(self, input, input->boxes[done + i], pixels + i * each);
+    FM_TRY(fm_detector_classify(self, pixels, now, probabilities + done * classes));
   }
   return FM_OK;
 }
@@ -99,9 +125,8 @@ static fm_status classifier_detect_one(fm_detector *self, const fm_input *input,
     return FM_OK;
   float *probabilities = malloc(count * classes * sizeof *probabilities);
   out->items = malloc(count * classes * sizeof *out->items);
-  fm_status status = probabilities && out->items
-                         ? fm_detector_classify(self, input, input->boxes, count, probabilities)
-                         : fm_fail(FM_ERR_MEMORY, "out of memory");
+  fm_status status = probabilities && out->items ? classifier_classify(self, input, probabilities)
+                                                 : fm_fail(FM_ERR_MEMORY, "out of memory");
   const float across = (float)input->source_width / (float)input->width;
   const float down = (float)input->source_height / (float)input->height;
   for (size_t i = 0; status >= 0 && i < count * classes; i++) {
@@ -131,6 +156,12 @@ typedef struct classifier_face {
   fm_box box;
   int32_t label;
 } classifier_face;
+
+typedef struct classifier_step {
+  fm_purpose purpose;
+  int rows, size; // cut-outs, and pixels of one across and down
+  uint64_t seed;
+} classifier_step;
 
 // The faces of a batch that are large enough, by class; starts (classes + 1); drawn (classes): how
 // many of a class, its first ones, have been drawn since all were left.
@@ -254,11 +285,10 @@ static void classifier_change_crop(const classifier_change *change, int size, fl
         pixels[(channel * size + y) * size + x] = change->color[channel];
 }
 
-static fm_status classifier_change_crops(fm_detector *self, int rows, uint64_t seed,
-                                         float *pixels) {
-  const int size = self->config.crop_size;
+static fm_status classifier_change_crops(const classifier_step *step, float *pixels) {
+  const int rows = step->rows, size = step->size;
   const size_t each = 3 * (size_t)size * (size_t)size;
-  fm_random random = fm_random_make(seed, CLASSIFIER_STREAM, 1);
+  fm_random random = fm_random_make(step->seed, CLASSIFIER_STREAM, 1);
   classifier_change *changes = malloc((size_t)rows * sizeof *changes);
   float *few = malloc((size_t)rows * each / 4 * sizeof *few);
   fm_status status = changes && few ? FM_OK : fm_fail(FM_ERR_MEMORY, "out of memory");
@@ -275,9 +305,10 @@ static fm_status classifier_change_crops(fm_detector *self, int rows, uint64_t s
   return status;
 }
 
-static fm_status classifier_sample(fm_detector *self, classifier_faces *faces, int rows,
-                                   uint64_t seed, float **pixels, int32_t *labels) {
-  fm_random random = fm_random_make(seed, CLASSIFIER_STREAM, 0);
+static fm_status classifier_sample(fm_detector *self, classifier_faces *faces,
+                                   const classifier_step *step, float **pixels, int32_t *labels) {
+  const int rows = step->rows;
+  fm_random random = fm_random_make(step->seed, CLASSIFIER_STREAM, 0);
   fm_face_crop *crops = malloc((size_t)rows * sizeof *crops);
   FM_CHECK_ALLOC(crops);
   int count = 0;
@@ -290,31 +321,40 @@ static fm_status classifier_sample(fm_detector *self, classifier_faces *faces, i
   }
   for (int i = count; i < rows; i++)
     labels[i] = -1;
-  const fm_status status = classifier_cut(self, crops, count, rows, pixels);
+  const size_t each = 3 * (size_t)step->size * (size_t)step->size;
+  void *memory;
+  const fm_status status =
+      fm_scratch_get(&self->pixels, (size_t)rows * each, sizeof(float), &memory);
+  if (status >= 0) {
+    *pixels = memory;
+    classifier_cut(crops, count, step->size, *pixels);
+    memset(*pixels + (size_t)count * each, 0, (size_t)(rows - count) * each * sizeof **pixels);
+  }
   free(crops);
   return status;
 }
 
-static fm_status classifier_losses(fm_detector *self, classifier_faces *faces, int rows,
-                                   fm_purpose purpose, uint64_t seed, fm_losses *out) {
+static fm_status classifier_losses(fm_detector *self, classifier_faces *faces,
+                                   const classifier_step *step, fm_losses *out) {
+  const size_t rows = (size_t)step->rows;
   void *labels, *gradients;
   float *pixels = NULL;
   fm_plan *plan;
-  FM_TRY(fm_scratch_get(&self->rois, (size_t)rows, sizeof(int32_t), &labels));
-  FM_TRY_SECTION("cut-outs of faces", classifier_sample(self, faces, rows, seed, &pixels, labels));
-  if (purpose == FM_TRAIN)
-    FM_TRY_SECTION("changes of cut-outs", classifier_change_crops(self, rows, seed, pixels));
-  FM_TRY(classifier_run(self, pixels, rows, purpose, &plan));
-  if (purpose == FM_TRAIN)
+  FM_TRY(fm_scratch_get(&self->rois, rows, sizeof(int32_t), &labels));
+  FM_TRY_SECTION("cut-outs of faces", classifier_sample(self, faces, step, &pixels, labels));
+  if (step->purpose == FM_TRAIN)
+    FM_TRY_SECTION("changes of cut-outs", classifier_change_crops(step, pixels));
+  FM_TRY(classifier_run(self, pixels, step->rows, step->purpose, &plan));
+  if (step->purpose == FM_TRAIN)
     gradients = fm_plan_output_gradient(plan, 0).data;
   else
-    FM_TRY(fm_scratch_get(&self->gradients, (size_t)rows * (size_t)self->class_count, sizeof(float),
+    FM_TRY(fm_scratch_get(&self->gradients, rows * (size_t)self->class_count, sizeof(float),
                           &gradients));
-  const fm_loss_smooth smooth = {self->config.label_smoothing, rows};
-  out->classifier = fm_loss_softmax_smooth(fm_plan_output(plan, 0).data, labels, (size_t)rows,
+  const fm_loss_smooth smooth = {self->config.label_smoothing, step->rows};
+  out->classifier = fm_loss_softmax_smooth(fm_plan_output(plan, 0).data, labels, rows,
                                            self->class_count, &smooth, gradients);
   out->loss = out->classifier;
-  return purpose == FM_TRAIN ? fm_plan_backward(plan) : FM_OK;
+  return step->purpose == FM_TRAIN ? fm_plan_backward(plan) : FM_OK;
 }
 
 fm_status fm_face_classifier_losses(fm_detector *self, const fm_input *inputs, size_t count,
@@ -326,7 +366,8 @@ fm_status fm_face_classifier_losses(fm_detector *self, const fm_input *inputs, s
   FM_TRY(classifier_gather(inputs, count, self->class_count, &faces));
   const int rows = (int)count * self->config.box_batch_size_per_image;
   FM_ASSERT(rows > 0);
-  const fm_status status = classifier_losses(self, &faces, rows, purpose, seed, out);
+  const classifier_step step = {purpose, rows, classifier_size(self, purpose), seed};
+  const fm_status status = classifier_losses(self, &faces, &step, out);
   classifier_faces_release(&faces);
   return status;
 }

@@ -14,75 +14,95 @@ enum { REFINE_RIM = 2 };
 // No picture reaches so far; predictions of others may.
 #define REFINE_REACH 1e6f
 
-// The part of the picture that the classifier's cut-outs of a face show, as its input; `face` in
-// pixels of that input. FM_END for a face outside the picture.
-static fm_status refine_input(const fm_model_config *config, const fm_image *image, fm_box *face,
-                              fm_input *out) {
+// The part of the picture that the classifier's cut-outs of a face show; false where there is none.
+static bool refine_part(const fm_model_config *config, const fm_image *image, fm_box face,
+                        fm_box *part) {
   float widest = 0;
   for (int i = 0; i < config->crops.count; ++i)
     widest = fmaxf(widest, fabsf(config->crops.values[i]));
-  const fm_box region = fm_face_crop_region(*face, widest);
+  const fm_box region = fm_face_crop_region(face, widest);
   if (!(region.x1 > -REFINE_REACH && region.y1 > -REFINE_REACH && region.x2 < REFINE_REACH &&
         region.y2 < REFINE_REACH))
-    return FM_END;
-  const float x1 = fmaxf(floorf(region.x1) - REFINE_RIM, 0);
-  const float y1 = fmaxf(floorf(region.y1) - REFINE_RIM, 0);
-  const float x2 = fminf(ceilf(region.x2) + REFINE_RIM, (float)image->width);
-  const float y2 = fminf(ceilf(region.y2) + REFINE_RIM, (float)image->height);
-  if (!(x2 > x1 && y2 > y1))
-    return FM_END;
-  const int width = (int)(x2 - x1), height = (int)(y2 - y1);
-  fm_image part;
-  FM_TRY(fm_image_crop(&part, image, (int)x1, (int)y1, width, height));
-  const fm_status status = fm_input_make_sized(out, config, &part, width, height);
-  fm_image_release(&part);
-  *face = (fm_box){face->x1 - x1, face->y1 - y1, face->x2 - x1, face->y2 - y1};
-  return status;
+    return false;
+  *part =
+      (fm_box){fmaxf(floorf(region.x1) - REFINE_RIM, 0), fmaxf(floorf(region.y1) - REFINE_RIM, 0),
+               fminf(ceilf(region.x2) + REFINE_RIM, (float)image->width),
+               fminf(ceilf(region.y2) + REFINE_RIM, (float)image->height)};
+  return part->x2 > part->x1 && part->y2 > part->y1;
 }
 
-// The mean of all classifiers' probabilities (class_count), FM_END for a face outside the picture.
-static fm_status refine_classify(const fm_refine_options *options, const fm_image *image,
-                                 fm_box box, float *own, float *mean) {
-  memset(mean, 0, (size_t)options->class_count * sizeof *mean);
-  for (int i = 0; i < options->classifier_count; ++i) {
-    fm_detector *classifier = options->classifiers[i];
-    fm_box face = box;
-    fm_input input;
-    fm_status status = refine_input(fm_detector_config(classifier), image, &face, &input);
-    if (status != FM_OK)
-      return status;
-    status = fm_detector_classify(classifier, &input, &face, 1, own);
-    fm_input_release(&input);
-    FM_TRY(status);
-    for (int k = 0; k < options->class_count; ++k)
-      mean[k] += own[k] / (float)options->classifier_count;
-  }
+// The face as the classifier sees it.
+static fm_status refine_cut(const fm_detector *classifier, const fm_image *image, fm_box face,
+                            float *pixels) {
+  const fm_model_config *config = fm_detector_config(classifier);
+  fm_box part;
+  const bool shown = refine_part(config, image, face, &part);
+  FM_ASSERT(shown);
+  const int width = (int)(part.x2 - part.x1), height = (int)(part.y2 - part.y1);
+  fm_image seen;
+  FM_TRY(fm_image_crop(&seen, image, (int)part.x1, (int)part.y1, width, height));
+  fm_input input;
+  const fm_status status = fm_input_make_sized(&input, config, &seen, width, height);
+  fm_image_release(&seen);
+  FM_TRY(status);
+  const fm_box there = {face.x1 - part.x1, face.y1 - part.y1, face.x2 - part.x1, face.y2 - part.y1};
+  fm_detector_cut_face(classifier, &input, there, pixels);
+  fm_input_release(&input);
   return FM_OK;
 }
 
-// What a picture's detections are gathered with. `taken` tells which are of a face already; `group`
-// holds the detections of one face by class, NULL where there is none.
+// The detections of one face by class, NULL where there is none, and the mean of all classifiers'
+// probabilities, NULL for a face that they do not see.
+typedef struct refine_face {
+  const fm_detection *leader, **group;
+  float *mean;
+} refine_face;
+
+// `taken` tells which detections are of a face already; `seen` are the faces that the classifiers
+// see.
 typedef struct refine_work {
+  const fm_refine_options *options;
+  const fm_image *image;
+  refine_face *faces, **seen;
+  size_t face_count, seen_count;
   bool *taken;
-  const fm_detection **group;
-  float *own, *mean;
+  const fm_detection **groups;
+  float *means, *own, *pixels; // own: of the faces that are classified at once
   fm_detections out;
 } refine_work;
 
 static void refine_work_release(refine_work *work) {
+  free(work->faces);
+  free(work->seen);
   free(work->taken);
-  free(work->group);
+  free(work->groups);
+  free(work->means);
   free(work->own);
-  free(work->mean);
+  free(work->pixels);
 }
 
-static fm_status refine_work_make(refine_work *work, size_t count, size_t classes) {
-  *work = (refine_work){calloc(count, sizeof *work->taken),
-                        calloc(classes, sizeof *work->group),
-                        malloc(classes * sizeof *work->own),
-                        malloc(classes * sizeof *work->mean),
-                        {malloc(count * classes * sizeof *work->out.items), 0}};
-  if (work->taken && work->group && work->own && work->mean && work->out.items)
+static fm_status refine_work_make(refine_work *work, const fm_refine_options *options,
+                                  const fm_image *image, size_t count) {
+  const size_t classes = (size_t)options->class_count;
+  size_t floats = 0;
+  for (int i = 0; i < options->classifier_count; ++i) {
+    const size_t own = fm_detector_cut_floats(options->classifiers[i]);
+    floats = own > floats ? own : floats;
+  }
+  *work = (refine_work){
+      .options = options,
+      .image = image,
+      .faces = malloc(count * sizeof *work->faces),
+      .seen = malloc(count * sizeof *work->seen),
+      .taken = calloc(count, sizeof *work->taken),
+      .groups = calloc(count * classes, sizeof *work->groups),
+      .means = calloc(count * classes, sizeof *work->means),
+      .own = malloc(FM_FACES_AT_ONCE * classes * sizeof *work->own),
+      .pixels = malloc(FM_FACES_AT_ONCE * floats * sizeof *work->pixels),
+      .out = {malloc(count * classes * sizeof *work->out.items), 0},
+  };
+  if (work->faces && work->seen && work->taken && work->groups && work->means && work->own &&
+      work->pixels && work->out.items)
     return FM_OK;
   refine_work_release(work);
   fm_detections_release(&work->out);
@@ -93,53 +113,82 @@ static float refine_iou(fm_box a, fm_box b) {
   return fm_box_iou(a, fm_box_area(a), b, fm_box_area(b));
 }
 
-// The detections of the face of `first`, which no stronger one has taken.
-static void refine_gather(refine_work *work, const fm_detections *list, size_t first,
-                          int class_count) {
-  memset(work->group, 0, (size_t)class_count * sizeof *work->group);
+static bool refine_sees(const refine_work *work, const fm_detection *leader) {
+  bool sees = leader->score >= FM_REFINE_LEAST;
+  for (int i = 0; sees && i < work->options->classifier_count; ++i) {
+    fm_box part;
+    sees = refine_part(fm_detector_config(work->options->classifiers[i]), work->image, leader->box,
+                       &part);
+  }
+  return sees;
+}
+
+// The face of `first`, a detection that no stronger one has taken.
+static void refine_gather(refine_work *work, const fm_detections *list, size_t first) {
+  const size_t classes = (size_t)work->options->class_count, at = work->face_count++;
+  const fm_detection *leader = &list->items[first];
+  refine_face *face = &work->faces[at];
+  *face = (refine_face){.leader = leader, .group = work->groups + at * classes};
   for (size_t i = first; i < list->count; ++i) {
     const fm_detection *d = &list->items[i];
-    const fm_detection **place = &work->group[d->label - 1];
-    if (work->taken[i] || *place || refine_iou(list->items[first].box, d->box) < FM_REFINE_SAME)
+    const fm_detection **place = &face->group[d->label - 1];
+    if (work->taken[i] || *place || refine_iou(leader->box, d->box) < FM_REFINE_SAME)
       continue;
     *place = d;
     work->taken[i] = true;
   }
+  if (!refine_sees(work, leader))
+    return;
+  face->mean = work->means + at * classes;
+  work->seen[work->seen_count++] = face;
+}
+
+// Adds the classifier's part to the mean of `count` faces.
+static fm_status refine_classify(refine_work *work, fm_detector *classifier,
+                                 refine_face *const *faces, size_t count) {
+  const size_t each = fm_detector_cut_floats(classifier);
+  const int classes = work->options->class_count;
+  for (size_t i = 0; i < count; ++i)
+    FM_TRY(refine_cut(classifier, work->image, faces[i]->leader->box, work->pixels + i * each));
+  FM_TRY(fm_detector_classify(classifier, work->pixels, count, work->own));
+  for (size_t i = 0; i < count; ++i)
+    for (int k = 0; k < classes; ++k)
+      faces[i]->mean[k] +=
+          work->own[i * (size_t)classes + (size_t)k] / (float)work->options->classifier_count;
+  return FM_OK;
+}
+
+static fm_status refine_classify_all(refine_work *work) {
+  for (int i = 0; i < work->options->classifier_count; ++i)
+    for (size_t done = 0; done < work->seen_count; done += FM_FACES_AT_ONCE) {
+      const size_t left = work->seen_count - done;
+      const size_t now = left < FM_FACES_AT_ONCE ? left : FM_FACES_AT_ONCE;
+      FM_TRY(refine_classify(work, work->options->classifiers[i], work->seen + done, now));
+    }
+  return FM_OK;
 }
 
 static void refine_keep(refine_work *work, fm_detection d) {
   work->out.items[work->out.count++] = d;
 }
 
-static void refine_deal(refine_work *work, const fm_refine_options *options,
-                        const fm_detection *leader) {
+static void refine_deal(refine_work *work, const refine_face *face) {
   float sum = 0;
-  for (int k = 0; k < options->class_count; ++k)
-    sum += work->group[k] ? work->group[k]->score : 0;
-  const float face = fminf(sum, 1);
-  for (int k = 0; k < options->class_count; ++k) {
-    const fm_detection *before = work->group[k];
+  for (int k = 0; k < work->options->class_count; ++k)
+    sum += face->group[k] ? face->group[k]->score : 0;
+  const float sure = fminf(sum, 1);
+  for (int k = 0; k < work->options->class_count; ++k) {
+    const fm_detection *before = face->group[k];
+    if (!face->mean) {
+      if (before)
+        refine_keep(work, *before);
+      continue;
+    }
     const float share = before ? before->score / sum : 0;
-    const float score = face * (share + work->mean[k]) / 2;
-    if (score >= options->score)
-      refine_keep(work, (fm_detection){before ? before->box : leader->box, k + 1, score});
+    const float score = sure * (share + face->mean[k]) / 2;
+    if (score >= work->options->score)
+      refine_keep(work, (fm_detection){before ? before->box : face->leader->box, k + 1, score});
   }
-}
-
-static fm_status refine_face(refine_work *work, const fm_refine_options *options,
-                             const fm_image *image, const fm_detection *leader) {
-  const fm_status status =
-      leader->score < FM_REFINE_LEAST
-          ? FM_END
-          : refine_classify(options, image, leader->box, work->own, work->mean);
-  FM_TRY(status);
-  if (status == FM_OK)
-    refine_deal(work, options, leader);
-  else
-    for (int k = 0; k < options->class_count; ++k)
-      if (work->group[k])
-        refine_keep(work, *work->group[k]);
-  return FM_OK;
 }
 
 fm_status fm_refine_detections(const fm_refine_options *options, const fm_image *image,
@@ -147,14 +196,13 @@ fm_status fm_refine_detections(const fm_refine_options *options, const fm_image 
   if (list->count == 0)
     return FM_OK;
   refine_work work;
-  FM_TRY(refine_work_make(&work, list->count, (size_t)options->class_count));
-  fm_status status = FM_OK;
-  for (size_t i = 0; status >= 0 && i < list->count; ++i) {
-    if (work.taken[i])
-      continue;
-    refine_gather(&work, list, i, options->class_count);
-    status = refine_face(&work, options, image, &list->items[i]);
-  }
+  FM_TRY(refine_work_make(&work, options, image, list->count));
+  for (size_t i = 0; i < list->count; ++i)
+    if (!work.taken[i])
+      refine_gather(&work, list, i);
+  const fm_status status = refine_classify_all(&work);
+  for (size_t i = 0; status >= 0 && i < work.face_count; ++i)
+    refine_deal(&work, &work.faces[i]);
   refine_work_release(&work);
   if (status < 0) {
     fm_detections_release(&work.out);

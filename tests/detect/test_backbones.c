@@ -70,7 +70,7 @@ static void every_preset_can_be_built(void **state) {
     built self;
     preset(&self, (fm_arch)arch);
     build(&self);
-    const bool detects = arch != FM_ARCH_FACE_CLASSIFIER;
+    const bool detects = fm_arch_detects(arch);
     assert_int_equal(self.model.rpn_level_count,
                      detects ? self.config.backbone_levels.count + self.config.fpn_extra_levels
                              : 0);
@@ -264,6 +264,14 @@ static void anchor_rows_are_counted_against_the_levels(void **state) {
   assert_refused(&self, "model.trainable_backbone_layers: 6 is not in 0 to 5");
 }
 
+static void faces_cut_out_too_small_are_refused(void **state) {
+  (void)state;
+  built self;
+  preset(&self, FM_ARCH_FACE_CLASSIFIER);
+  set(&self, "model.crop_size_train=31");
+  assert_refused(&self, "model.crop_size_train: 31 is neither 0 nor 32 to 512");
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(every_preset_can_be_built),
@@ -277,6 +285,7 @@ int main(void) {
       cmocka_unit_test(parts_freeze_from_the_picture_on),
       cmocka_unit_test(levels_that_make_no_pyramid_are_refused),
       cmocka_unit_test(anchor_rows_are_counted_against_the_levels),
+      cmocka_unit_test(faces_cut_out_too_small_are_refused),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

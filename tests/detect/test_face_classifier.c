@@ -122,6 +122,33 @@ static void the_same_seed_gives_the_same_steps(void **state) {
   problem_release(&b);
 }
 
+// Of faces of the first picture.
+static void probabilities_of(problem *p, const fm_box *boxes, size_t count, float *probabilities) {
+  const size_t each = fm_detector_cut_floats(p->detector);
+  float *pixels = test_alloc(count * each, sizeof *pixels);
+  for (size_t i = 0; i < count; i++)
+    fm_detector_cut_face(p->detector, &p->inputs[0], boxes[i], pixels + i * each);
+  assert_int_equal(fm_detector_classify(p->detector, pixels, count, probabilities), FM_OK);
+  free(pixels);
+}
+
+static void training_may_see_faces_larger(void **state) {
+  (void)state;
+  problem large = problem_make(), both = problem_make();
+  fm_detector_free(large.detector);
+  fm_detector_free(both.detector);
+  large.config.crop_size = both.config.crop_size_train = 64;
+  large.detector = detector_of(&large.config);
+  both.detector = detector_of(&both.config);
+  assert_true(learn(&large, 3) == learn(&both, 3));
+  float of_large[CLASSES], of_both[CLASSES];
+  probabilities_of(&large, large.inputs[0].boxes, 1, of_large);
+  probabilities_of(&both, both.inputs[0].boxes, 1, of_both);
+  assert_true(memcmp(of_large, of_both, sizeof of_both) != 0);
+  problem_release(&large);
+  problem_release(&both);
+}
+
 static void pictures_without_faces_teach_nothing(void **state) {
   (void)state;
   problem p = problem_make();
@@ -150,9 +177,9 @@ static void many_faces_are_classified_as_one(void **state) {
   for (int i = 0; i < MANY; i++)
     boxes[i] = (fm_box){(float)i, 8, (float)i + 30, 40};
   float all[MANY * CLASSES], one[CLASSES];
-  assert_int_equal(fm_detector_classify(p.detector, &p.inputs[0], boxes, MANY, all), FM_OK);
+  probabilities_of(&p, boxes, MANY, all);
   for (int i = 0; i < MANY; i++) {
-    assert_int_equal(fm_detector_classify(p.detector, &p.inputs[0], &boxes[i], 1, one), FM_OK);
+    probabilities_of(&p, &boxes[i], 1, one);
     for (int k = 0; k < CLASSES; k++)
       assert_true(fabsf(one[k] - all[i * CLASSES + k]) < 1e-4f);
   }
@@ -163,6 +190,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(it_learns_and_names_all_classes_of_a_face),
       cmocka_unit_test(the_same_seed_gives_the_same_steps),
+      cmocka_unit_test(training_may_see_faces_larger),
       cmocka_unit_test(pictures_without_faces_teach_nothing),
       cmocka_unit_test(many_faces_are_classified_as_one),
   };
