@@ -84,7 +84,7 @@ static void refine_work_release(refine_work *work) {
 static fm_status refine_work_make(refine_work *work, const fm_refine_options *options,
                                   const fm_image *image, size_t count) {
   const size_t classes = (size_t)options->class_count;
-  size_t floats = 0;
+  size_t floats = 1; // which no classifier stays below
   for (int i = 0; i < options->classifier_count; ++i) {
     const size_t own = fm_detector_cut_floats(options->classifiers[i]);
     floats = own > floats ? own : floats;

@@ -1,7 +1,6 @@
 // The face classifier learns the colours of faces that are plain squares, gives probabilities, and
 // does the same steps from the same seed.
 #include <math.h>
-#include <string.h>
 
 #include "detect/detector.h"
 #include "image/crop.h"
@@ -144,7 +143,7 @@ static void training_may_see_faces_larger(void **state) {
   float of_large[CLASSES], of_both[CLASSES];
   probabilities_of(&large, large.inputs[0].boxes, 1, of_large);
   probabilities_of(&both, both.inputs[0].boxes, 1, of_both);
-  assert_true(memcmp(of_large, of_both, sizeof of_both) != 0);
+  assert_true(of_large[0] != of_both[0]);
   problem_release(&large);
   problem_release(&both);
 }
