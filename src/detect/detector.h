@@ -96,7 +96,7 @@ void fm_detector_cut_face(const fm_detector *detector, const fm_input *input, fm
                           float *pixels);
 size_t fm_detector_cut_floats(const fm_detector *detector);
 // The probabilities (count, classes) of faces that were cut out so, one behind the other: the means
-// over model.crops. More at a time are faster; FM_FACES_AT_ONCE are enough.
+// over model.crops. FM_FACES_AT_ONCE of two cut-outs each are as many as the network takes at once.
 enum { FM_FACES_AT_ONCE = 16 };
 FM_MUST_USE fm_status fm_detector_classify(fm_detector *detector, float *pixels, size_t count,
                                            float *probabilities);

@@ -172,6 +172,12 @@ static void refine_keep(refine_work *work, fm_detection d) {
   work->out.items[work->out.count++] = d;
 }
 
+static void refine_leave(refine_work *work, const refine_face *face) {
+  for (int k = 0; k < work->options->class_count; ++k)
+    if (face->group[k])
+      refine_keep(work, *face->group[k]);
+}
+
 static void refine_deal(refine_work *work, const refine_face *face) {
   float sum = 0;
   for (int k = 0; k < work->options->class_count; ++k)
@@ -179,11 +185,6 @@ static void refine_deal(refine_work *work, const refine_face *face) {
   const float sure = fminf(sum, 1);
   for (int k = 0; k < work->options->class_count; ++k) {
     const fm_detection *before = face->group[k];
-    if (!face->mean) {
-      if (before)
-        refine_keep(work, *before);
-      continue;
-    }
     const float share = before ? before->score / sum : 0;
     const float score = sure * (share + face->mean[k]) / 2;
     if (score >= work->options->score)
@@ -201,8 +202,13 @@ fm_status fm_refine_detections(const fm_refine_options *options, const fm_image 
     if (!work.taken[i])
       refine_gather(&work, list, i);
   const fm_status status = refine_classify_all(&work);
-  for (size_t i = 0; status >= 0 && i < work.face_count; ++i)
-    refine_deal(&work, &work.faces[i]);
+  for (size_t i = 0; status >= 0 && i < work.face_count; ++i) {
+    const refine_face *face = &work.faces[i];
+    if (face->mean)
+      refine_deal(&work, face);
+    else
+      refine_leave(&work, face);
+  }
   refine_work_release(&work);
   if (status < 0) {
     fm_detections_release(&work.out);
