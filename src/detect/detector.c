@@ -122,6 +122,10 @@ const fm_model_config *fm_detector_config(const fm_detector *detector) {
   return &detector->config;
 }
 
+int fm_detector_class_count(const fm_detector *detector) {
+  return detector->class_count;
+}
+
 void fm_detector_set_thresholds(fm_detector *detector, float score, float nms, bool agnostic) {
   detector->thresholds = (fm_roi_thresholds){.score = score,
                                              .nms = nms,

@@ -116,10 +116,10 @@ static fm_status predictor_load_weights(fm_detector *detector, const char *path)
   return status;
 }
 
-static fm_status predictor_copy_names(fm_classes *out, const fm_weights_info *info) {
-  out->names = calloc((size_t)info->class_count + 1, sizeof *out->names);
+static fm_status predictor_copy_names(fm_classes *out, const fm_weights_info *info, int count) {
+  out->names = calloc((size_t)count + 1, sizeof *out->names);
   FM_CHECK_ALLOC(out->names);
-  for (int i = 0; i < info->class_count; ++i) {
+  for (int i = 0; i < count; ++i) {
     out->names[i] = strdup(info->class_names[i]);
     FM_CHECK_ALLOC(out->names[i]);
     out->count = i + 1;
@@ -140,14 +140,23 @@ static fm_status predictor_number_names(fm_classes *out, int count) {
   return FM_OK;
 }
 
+// A face classifier may know one class more, its last.
+static bool predictor_knows_background(const fm_weights_info *info) {
+  return info->class_names && info->class_count > 1 && info->has_config &&
+         !fm_arch_detects(info->config.arch) &&
+         strcmp(info->class_names[info->class_count - 1], FM_REFINE_BACKGROUND) == 0;
+}
+
 // The first file's classes are the predictor's; the others must have the same.
 static fm_status predictor_set_classes(fm_predictor *self, const fm_predictor_options *options,
                                        const fm_weights_info *info, int count) {
   const char *path = options->weights[self->member_count];
+  if (predictor_knows_background(info))
+    --count;
   if (self->member_count == 0) {
     self->names_known = info->class_names || options->classes;
     if (info->class_names)
-      FM_TRY(predictor_copy_names(&self->classes, info));
+      FM_TRY(predictor_copy_names(&self->classes, info, count));
     else if (options->classes)
       FM_TRY(fm_classes_parse(&self->classes, options->classes));
     else

@@ -1,6 +1,7 @@
 // Groups of detections, cut-outs of their faces, and scores dealt out anew.
 #include "predict/refine.h"
 
+#include <float.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -51,11 +52,12 @@ static fm_status refine_cut(const fm_detector *classifier, const fm_image *image
   return FM_OK;
 }
 
-// The detections of one face by class, NULL where there is none, and the mean of all classifiers'
-// probabilities, NULL for a face that they do not see.
+// The detections of one face by class, NULL where there is none; the mean of all classifiers'
+// probabilities given that it is a face, NULL for one that they do not see; and the mean probability
+// of that by those who know the background.
 typedef struct refine_face {
   const fm_detection *leader, **group;
-  float *mean;
+  float *mean, is_face;
 } refine_face;
 
 // `taken` tells which detections are of a face already; `seen` are the faces that the classifiers
@@ -65,6 +67,7 @@ typedef struct refine_work {
   const fm_image *image;
   refine_face *faces, **seen;
   size_t face_count, seen_count;
+  int knowing; // classifiers that know the background
   bool *taken;
   const fm_detection **groups;
   float *means, *own, *pixels; // own: of the faces that are classified at once
@@ -85,19 +88,22 @@ static fm_status refine_work_make(refine_work *work, const fm_refine_options *op
                                   const fm_image *image, size_t count) {
   const size_t classes = (size_t)options->class_count;
   size_t floats = 1; // which no classifier stays below
+  int knowing = 0;
   for (int i = 0; i < options->classifier_count; ++i) {
     const size_t own = fm_detector_cut_floats(options->classifiers[i]);
     floats = own > floats ? own : floats;
+    knowing += fm_detector_class_count(options->classifiers[i]) > options->class_count;
   }
   *work = (refine_work){
       .options = options,
       .image = image,
+      .knowing = knowing,
       .faces = malloc(count * sizeof *work->faces),
       .seen = malloc(count * sizeof *work->seen),
       .taken = calloc(count, sizeof *work->taken),
       .groups = calloc(count * classes, sizeof *work->groups),
       .means = calloc(count * classes, sizeof *work->means),
-      .own = malloc(FM_FACES_AT_ONCE * classes * sizeof *work->own),
+      .own = malloc(FM_FACES_AT_ONCE * (classes + 1) * sizeof *work->own),
       .pixels = malloc(FM_FACES_AT_ONCE * floats * sizeof *work->pixels),
       .out = {malloc(count * classes * sizeof *work->out.items), 0},
   };
@@ -143,18 +149,30 @@ static void refine_gather(refine_work *work, const fm_detections *list, size_t f
   work->seen[work->seen_count++] = face;
 }
 
-// Adds the classifier's part to the mean of `count` faces.
+// Adds a classifier's probabilities, of one class more if it knows the background, to the means.
+static void refine_add(const refine_work *work, refine_face *face, const float *own, bool knows) {
+  const int classes = work->options->class_count;
+  float sum = 0;
+  for (int k = 0; k < classes; ++k)
+    sum += own[k];
+  sum = fmaxf(sum, FLT_MIN);
+  for (int k = 0; k < classes; ++k)
+    face->mean[k] += own[k] / sum / (float)work->options->classifier_count;
+  if (knows)
+    face->is_face += sum / (float)work->knowing;
+}
+
+// Adds the classifier's part to the means of `count` faces.
 static fm_status refine_classify(refine_work *work, fm_detector *classifier,
                                  refine_face *const *faces, size_t count) {
   const size_t each = fm_detector_cut_floats(classifier);
-  const int classes = work->options->class_count;
+  const int classes = fm_detector_class_count(classifier);
   for (size_t i = 0; i < count; ++i)
     FM_TRY(refine_cut(classifier, work->image, faces[i]->leader->box, work->pixels + i * each));
   FM_TRY(fm_detector_classify(classifier, work->pixels, count, work->own));
   for (size_t i = 0; i < count; ++i)
-    for (int k = 0; k < classes; ++k)
-      faces[i]->mean[k] +=
-          work->own[i * (size_t)classes + (size_t)k] / (float)work->options->classifier_count;
+    refine_add(work, faces[i], work->own + i * (size_t)classes,
+               classes > work->options->class_count);
   return FM_OK;
 }
 
@@ -182,7 +200,9 @@ static void refine_deal(refine_work *work, const refine_face *face) {
   float sum = 0;
   for (int k = 0; k < work->options->class_count; ++k)
     sum += face->group[k] ? face->group[k]->score : 0;
-  const float sure = fminf(sum, 1);
+  float sure = fminf(sum, 1);
+  if (work->knowing > 0)
+    sure = (1 - FM_REFINE_FACE) * sure + FM_REFINE_FACE * face->is_face;
   for (int k = 0; k < work->options->class_count; ++k) {
     const fm_detection *before = face->group[k];
     const float share = before ? before->score / sum : 0;

@@ -6,8 +6,13 @@
 #include "detect/detector.h"
 #include "image/image.h"
 
+// The class that a classifier may know beyond the detector's, as its last: no face that anybody
+// would annotate.
+#define FM_REFINE_BACKGROUND "background"
+
 typedef struct fm_refine_options {
-  fm_detector *const *classifiers; // whose probabilities are averaged
+  // Whose probabilities are averaged, of class_count classes, or of one more for the background.
+  fm_detector *const *classifiers;
   int classifier_count;
   int class_count;
   float score;  // what is below afterwards is left out
@@ -17,10 +22,13 @@ typedef struct fm_refine_options {
 // Detections that overlap a stronger one by FM_REFINE_SAME (IoU) are of its face, the strongest of
 // each class. The sum of their scores, 1 at most, says how surely a face is there; it is dealt out
 // anew to all classes, by the mean of the detector's shares and the classifiers' probabilities.
+// Classifiers that know the background have a word on that sum too, FM_REFINE_FACE of it being the
+// probability that they see a face, and 1 - FM_REFINE_FACE the detector's.
 // What no class of a face has a score of FM_REFINE_LEAST for stays as it is. `list` is replaced; by
 // falling score.
 #define FM_REFINE_SAME 0.5f
 #define FM_REFINE_LEAST 0.03f
+#define FM_REFINE_FACE 0.3f
 FM_MUST_USE fm_status fm_refine_detections(const fm_refine_options *options, const fm_image *image,
                                            fm_detections *list);
 

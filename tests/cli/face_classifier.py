@@ -14,6 +14,7 @@ from pathlib import Path
 from checks import check, failures
 
 FACEMASK, DETECTOR = (str(Path(word).resolve()) for word in sys.argv[1:])
+TOOLS = Path(__file__).resolve().parents[2] / "tools"
 SETTINGS = ["model.arch=face_classifier_efficientnet_lite0", "model.crop_size=32", "model.box_batch_size_per_image=2",
             "train.epochs=2", "train.batch_size=4", "train.min_size=96", "train.max_size=128", "train.optimizer=adamw",
             "train.lr=0.001", "train.repeat_threshold=0.5", "train.warmup_steps=2", "train.precision=fp32"]
@@ -92,6 +93,31 @@ def check_predictions(folder, classifier):
         check(done.returncode == 2 and of in done.stderr, f"{words[-1]}: {done.stderr[-200:]}")
 
 
+def check_background(folder):
+    """A classifier that learns what a detector takes for faces and nobody annotated."""
+    names = "without_mask,with_mask,mask_weared_incorrect"
+    part = ["--split", folder / "split.json", "--fold", 1]
+    found = run("evaluate", folder / "data", *part, "--subset", "train", "--weights", DETECTOR, "--out", folder / "found")
+    tool = [sys.executable, TOOLS / "add-background", folder / "data", folder / "found" / "predictions.json", folder / "more"]
+    done = subprocess.run([str(word) for word in tool], capture_output=True, text=True)
+    check(found.returncode == 0 and done.returncode == 0, f"what was found joins the annotations: {done.stderr[-300:]}")
+    check(done.stdout.split()[0] != "0", f"some of it is background: {done.stdout}")
+    before, after = (json.loads(run("explore", folder / data, "--json").stdout) for data in ("data", "more"))
+    faces = {c["name"]: c["faces"] for c in after["classes"]}
+    check(faces.pop("background", 0) == int(done.stdout.split()[0]), f"as many as it says: {faces}, {done.stdout}")
+    check(faces == {c["name"]: c["faces"] for c in before["classes"]}, "and the annotated faces stay")
+    settings = [word for setting in SETTINGS for word in ("--set", setting)]
+    done = run("train", folder / "more", *part, "--classes", names + ",background", "--runs", folder, "--name", "four", *settings)
+    check(done.returncode == 0, f"it trains with the background: {done.stderr[-300:]}")
+    four = weights_of(folder, "four")
+    for words in (["--weights", DETECTOR], ["--predictions", folder / "alone" / "predictions.json"]):
+        done = run("evaluate", folder / "data", *part, "--subset", "valid", *words, "--weights", four, "--out", folder / "known",
+                   "--json")
+        check(done.returncode == 0, f"it has a word behind {words[0]}: {done.stderr[-300:]}")
+        seen = {d["category_id"] for d in json.loads((folder / "known" / "predictions.json").read_text())}
+        check(seen and seen <= {1, 2, 3}, f"of the classes that the data have: {seen}")
+
+
 def check_refusals(folder):
     classifier = weights_of(folder, "whole")
     picture = sorted((folder / "data" / "images").iterdir())[0]
@@ -112,6 +138,7 @@ def main():
         check(run("split", folder / "data", "--out", folder / "split.json").returncode == 0, "and split")
         check_training(folder)
         check_detection(folder)
+        check_background(folder)
         check_refusals(folder)
     print(f"{failures()} failures")
     sys.exit(failures() > 0)

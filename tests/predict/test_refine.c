@@ -19,14 +19,15 @@
 
 enum { CLASSES = 3, WIDTH = 120, HEIGHT = 90 };
 
-static const char *const names[] = {"without_mask", "with_mask", "mask_weared_incorrect"};
+static const char *const names[] = {"without_mask", "with_mask", "mask_weared_incorrect",
+                                    "background"};
 
-static fm_detector *classifier_make(uint64_t seed) {
+static fm_detector *classifier_of(int classes, uint64_t seed) {
   fm_model_config config;
   fm_model_config_preset(&config, FM_ARCH_FACE_CLASSIFIER);
   config.crop_size = 48;
   const fm_detector_options options = {
-      .config = &config, .class_count = CLASSES, .precision = FM_F32, .seed = seed};
+      .config = &config, .class_count = classes, .precision = FM_F32, .seed = seed};
   fm_detector *detector;
   assert_int_equal(fm_detector_new(&detector, &options), FM_OK);
   // Start values tell little apart.
@@ -40,6 +41,10 @@ static fm_detector *classifier_make(uint64_t seed) {
   fm_params_set(params, id, values);
   free(values);
   return detector;
+}
+
+static fm_detector *classifier_make(uint64_t seed) {
+  return classifier_of(CLASSES, seed);
 }
 
 static fm_image picture(void) {
@@ -118,6 +123,42 @@ static void scores_are_dealt_out_to_all_classes(void **state) {
     }
     for (size_t i = 1; i < list.count; i++)
       assert_true(list.items[i].score <= list.items[i - 1].score);
+    fm_detections_release(&list);
+  }
+  fm_detector_free(classifiers[0]);
+  fm_detector_free(classifiers[1]);
+  fm_image_release(&image);
+}
+
+// One that knows the background has a word on whether there is a face, and on its classes as if
+// there were one; beside it one that does not has a word on the classes alone.
+static void the_background_counts_against_a_face(void **state) {
+  (void)state;
+  fm_detector *classifiers[] = {classifier_of(CLASSES + 1, 5), classifier_make(8)};
+  fm_image image = picture();
+  const fm_box box = {20, 20, 50, 60};
+  const fm_detection before = {box, 2, 0.7f};
+  float four[CLASSES + 1], three[CLASSES];
+  probabilities_of(classifiers[0], &image, box, four);
+  probabilities_of(classifiers[1], &image, box, three);
+  const float is_face = four[0] + four[1] + four[2];
+  assert_true(is_face > 0.02f && is_face < 0.98f);
+  const float sure = (1 - FM_REFINE_FACE) * 0.7f + FM_REFINE_FACE * is_face;
+  for (int count = 1; count <= 2; count++) {
+    fm_detections list = list_of(&before, 1);
+    const fm_refine_options options = {.classifiers = classifiers,
+                                       .classifier_count = count,
+                                       .class_count = CLASSES,
+                                       .score = 0,
+                                       .limit = 100};
+    assert_int_equal(fm_refine_detections(&options, &image, &list), FM_OK);
+    assert_int_equal(list.count, CLASSES);
+    for (int k = 0; k < CLASSES; k++) {
+      const float given = four[k] / is_face, mean = count == 1 ? given : (given + three[k]) / 2;
+      const fm_detection *found = find(&list, box, k + 1);
+      assert_non_null(found);
+      assert_true(fabsf(found->score - sure * ((k == 1 ? 1.0f : 0) + mean) / 2) < 1e-4f);
+    }
     fm_detections_release(&list);
   }
   fm_detector_free(classifiers[0]);
@@ -231,12 +272,40 @@ static void a_predictor_with_a_classifier_refines(void **state) {
   unlink(path);
 }
 
+// A class more is a classifier's if it is the background, nothing else.
+static void a_predictor_takes_a_classifier_that_knows_the_background(void **state) {
+  (void)state;
+  char path[] = "/tmp/facemask-test-XXXXXX";
+  const int file = mkstemp(path);
+  assert_true(file >= 0);
+  close(file);
+  fm_detector *classifier = classifier_of(CLASSES + 1, 3);
+  assert_int_equal(fm_weights_save(classifier, path, names, CLASSES + 1, FM_MOMENT_NONE), FM_OK);
+  const char *const both[] = {getenv("FACEMASK_TEST_WEIGHTS"), path};
+  fm_image image = picture();
+  fm_detections found;
+  assert_int_equal(predict(both, 2, &image, &found), FM_OK);
+  assert_true(found.count > 0);
+  for (size_t i = 0; i < found.count; i++)
+    assert_in_range(found.items[i].label, 1, CLASSES);
+  fm_detections_release(&found);
+  const char *const others[] = {names[0], names[1], names[2], "hat"};
+  assert_int_equal(fm_weights_save(classifier, path, others, CLASSES + 1, FM_MOMENT_NONE), FM_OK);
+  assert_int_equal(predict(both, 2, &image, &found), FM_ERR_FORMAT);
+  assert_non_null(strstr(fm_error_message(), "knows 4 classes, 3 are expected"));
+  fm_image_release(&image);
+  fm_detector_free(classifier);
+  unlink(path);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(scores_are_dealt_out_to_all_classes),
+      cmocka_unit_test(the_background_counts_against_a_face),
       cmocka_unit_test(what_is_weak_or_outside_stays),
       cmocka_unit_test(no_more_are_kept_than_asked_for),
       cmocka_unit_test(a_predictor_with_a_classifier_refines),
+      cmocka_unit_test(a_predictor_takes_a_classifier_that_knows_the_background),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
