@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "data/classes.h"
 #include "detect/box.h"
 #include "detect/face_crop.h"
 #include "image/crop.h"
@@ -53,8 +54,8 @@ static fm_status refine_cut(const fm_detector *classifier, const fm_image *image
 }
 
 // The detections of one face by class, NULL where there is none; the mean of all classifiers'
-// probabilities given that it is a face, NULL for one that they do not see; and the mean probability
-// of that by those who know the background.
+// probabilities given that it is a face, NULL for one that they do not see; and the mean
+// probability of that by those who know the background.
 typedef struct refine_face {
   const fm_detection *leader, **group;
   float *mean, is_face;
@@ -196,17 +197,29 @@ static void refine_leave(refine_work *work, const refine_face *face) {
       refine_keep(work, *face->group[k]);
 }
 
+// How surely a face is there: the sum of its detections' scores, `sum`, and what the classifiers
+// say.
+static float refine_sure(const refine_work *work, const refine_face *face, float sum) {
+  const float sure = fminf(sum, 1);
+  return work->knowing > 0 ? (1 - FM_REFINE_FACE) * sure + FM_REFINE_FACE * face->is_face : sure;
+}
+
 static void refine_deal(refine_work *work, const refine_face *face) {
-  float sum = 0;
-  for (int k = 0; k < work->options->class_count; ++k)
+  const int classes = work->options->class_count;
+  FM_ASSERT(classes <= FM_CLASSES_MAX);
+  float sum = 0, pooled[FM_CLASSES_MAX], total = 0;
+  for (int k = 0; k < classes; ++k)
     sum += face->group[k] ? face->group[k]->score : 0;
-  float sure = fminf(sum, 1);
-  if (work->knowing > 0)
-    sure = (1 - FM_REFINE_FACE) * sure + FM_REFINE_FACE * face->is_face;
-  for (int k = 0; k < work->options->class_count; ++k) {
+  for (int k = 0; k < classes; ++k) {
+    const float share = face->group[k] ? face->group[k]->score / sum : 0;
+    pooled[k] = powf(share + FM_REFINE_FLOOR, 1 - FM_REFINE_SHARE) *
+                powf(face->mean[k] + FM_REFINE_FLOOR, FM_REFINE_SHARE);
+    total += pooled[k];
+  }
+  const float sure = refine_sure(work, face, sum);
+  for (int k = 0; k < classes; ++k) {
     const fm_detection *before = face->group[k];
-    const float share = before ? before->score / sum : 0;
-    const float score = sure * (share + face->mean[k]) / 2;
+    const float score = sure * pooled[k] / total;
     if (score >= work->options->score)
       refine_keep(work, (fm_detection){before ? before->box : face->leader->box, k + 1, score});
   }

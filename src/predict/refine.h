@@ -20,8 +20,10 @@ typedef struct fm_refine_options {
 } fm_refine_options;
 
 // Detections that overlap a stronger one by FM_REFINE_SAME (IoU) are of its face, the strongest of
-// each class. The sum of their scores, 1 at most, says how surely a face is there; it is dealt out
-// anew to all classes, by the mean of the detector's shares and the classifiers' probabilities.
+// each class. The sum of their scores, 1 at most, says how surely a face is there. It is dealt out
+// anew to all classes, in proportion to (detector's share + e)^(1 - a) (p + e)^a: a logarithmic
+// opinion pool of the detector and of p, the mean of the classifiers' probabilities, with a =
+// FM_REFINE_SHARE, and e = FM_REFINE_FLOOR so that nobody rules a class out alone.
 // Classifiers that know the background have a word on that sum too, FM_REFINE_FACE of it being the
 // probability that they see a face, and 1 - FM_REFINE_FACE the detector's.
 // What no class of a face has a score of FM_REFINE_LEAST for stays as it is. `list` is replaced; by
@@ -29,6 +31,8 @@ typedef struct fm_refine_options {
 #define FM_REFINE_SAME 0.5f
 #define FM_REFINE_LEAST 0.03f
 #define FM_REFINE_FACE 0.3f
+#define FM_REFINE_SHARE 0.4f
+#define FM_REFINE_FLOOR 0.01f
 FM_MUST_USE fm_status fm_refine_detections(const fm_refine_options *options, const fm_image *image,
                                            fm_detections *list);
 

@@ -86,6 +86,17 @@ static const fm_detection *find(const fm_detections *list, fm_box box, int label
   return NULL;
 }
 
+// What `sure` is dealt out in, from the detector's shares and the classifiers' mean.
+static void deal(const float *shares, const float *mean, float sure, float *out) {
+  double sum = 0, pooled[CLASSES];
+  for (int k = 0; k < CLASSES; k++) {
+    pooled[k] = exp(0.6 * log((double)shares[k] + 0.01) + 0.4 * log((double)mean[k] + 0.01));
+    sum += pooled[k];
+  }
+  for (int k = 0; k < CLASSES; k++)
+    out[k] = (float)(pooled[k] / sum) * sure;
+}
+
 static void scores_are_dealt_out_to_all_classes(void **state) {
   (void)state;
   fm_detector *classifiers[] = {classifier_make(3), classifier_make(8)};
@@ -113,13 +124,16 @@ static void scores_are_dealt_out_to_all_classes(void **state) {
     // A face's scores add up to 1.2, of which 1 counts.
     const float shares_a[] = {0, 0.7f / 1.2f, 0.5f / 1.2f}, shares_b[] = {1, 0, 0};
     const fm_box boxes_a[] = {a, a, near_a};
+    float of_a[CLASSES], of_b[CLASSES];
+    deal(shares_a, mean_a, 1, of_a);
+    deal(shares_b, mean_b, 0.6f, of_b);
     for (int k = 0; k < CLASSES; k++) {
       const fm_detection *found = find(&list, boxes_a[k], k + 1);
       assert_non_null(found);
-      assert_true(fabsf(found->score - (shares_a[k] + mean_a[k]) / 2) < 1e-4f);
+      assert_true(fabsf(found->score - of_a[k]) < 1e-4f);
       found = find(&list, b, k + 1);
       assert_non_null(found);
-      assert_true(fabsf(found->score - 0.6f * (shares_b[k] + mean_b[k]) / 2) < 1e-4f);
+      assert_true(fabsf(found->score - of_b[k]) < 1e-4f);
     }
     for (size_t i = 1; i < list.count; i++)
       assert_true(list.items[i].score <= list.items[i - 1].score);
@@ -153,11 +167,15 @@ static void the_background_counts_against_a_face(void **state) {
                                        .limit = 100};
     assert_int_equal(fm_refine_detections(&options, &image, &list), FM_OK);
     assert_int_equal(list.count, CLASSES);
+    const float shares[] = {0, 1, 0};
+    float mean[CLASSES], expected[CLASSES];
+    for (int k = 0; k < CLASSES; k++)
+      mean[k] = count == 1 ? four[k] / is_face : (four[k] / is_face + three[k]) / 2;
+    deal(shares, mean, sure, expected);
     for (int k = 0; k < CLASSES; k++) {
-      const float given = four[k] / is_face, mean = count == 1 ? given : (given + three[k]) / 2;
       const fm_detection *found = find(&list, box, k + 1);
       assert_non_null(found);
-      assert_true(fabsf(found->score - sure * ((k == 1 ? 1.0f : 0) + mean) / 2) < 1e-4f);
+      assert_true(fabsf(found->score - expected[k]) < 1e-4f);
     }
     fm_detections_release(&list);
   }
