@@ -200,8 +200,8 @@ static void refine_leave(refine_work *work, const refine_face *face) {
 // How surely a face is there: the sum of its detections' scores, `sum`, and what the classifiers
 // say.
 static float refine_sure(const refine_work *work, const refine_face *face, float sum) {
-  const float sure = fminf(sum, 1);
-  return work->knowing > 0 ? (1 - FM_REFINE_FACE) * sure + FM_REFINE_FACE * face->is_face : sure;
+  const float sure = fminf(sum, 1), known = fminf(face->is_face + FM_REFINE_FLOOR, 1);
+  return work->knowing > 0 ? powf(sure, 1 - FM_REFINE_FACE) * powf(known, FM_REFINE_FACE) : sure;
 }
 
 static void refine_deal(refine_work *work, const refine_face *face) {

@@ -24,8 +24,8 @@ typedef struct fm_refine_options {
 // anew to all classes, in proportion to (detector's share + e)^(1 - a) (p + e)^a: a logarithmic
 // opinion pool of the detector and of p, the mean of the classifiers' probabilities, with a =
 // FM_REFINE_SHARE, and e = FM_REFINE_FLOOR so that nobody rules a class out alone.
-// Classifiers that know the background have a word on that sum too, FM_REFINE_FACE of it being the
-// probability that they see a face, and 1 - FM_REFINE_FACE the detector's.
+// Where classifiers know the background, that sum s becomes s^(1 - b) (f + e)^b with f the mean of
+// their probabilities that there is a face, 1 - e at most, and b = FM_REFINE_FACE.
 // What no class of a face has a score of FM_REFINE_LEAST for stays as it is. `list` is replaced; by
 // falling score.
 #define FM_REFINE_SAME 0.5f

@@ -157,7 +157,7 @@ static void the_background_counts_against_a_face(void **state) {
   probabilities_of(classifiers[1], &image, box, three);
   const float is_face = four[0] + four[1] + four[2];
   assert_true(is_face > 0.02f && is_face < 0.98f);
-  const float sure = (1 - FM_REFINE_FACE) * 0.7f + FM_REFINE_FACE * is_face;
+  const float sure = expf(0.7f * logf(0.7f) + 0.3f * logf(is_face + 0.01f));
   for (int count = 1; count <= 2; count++) {
     fm_detections list = list_of(&before, 1);
     const fm_refine_options options = {.classifiers = classifiers,
