@@ -33,14 +33,6 @@ def part_of(data, words):
     return [Path(name).stem for name in names]
 
 
-def iou(a, b):
-    """Overlap of two [x, y, width, height]."""
-    across = min(a[0] + a[2], b[0] + b[2]) - max(a[0], b[0])
-    down = min(a[1] + a[3], b[1] + b[3]) - max(a[1], b[1])
-    both = max(across, 0) * max(down, 0)
-    return both / (a[2] * a[3] + b[2] * b[3] - both)
-
-
 def measure(truth, found, names=NAMES):
     """COCOeval of {picture: [(label, box)]} against detections (picture, label, box, score); accumulated."""
     number = {picture: at for at, picture in enumerate(truth, 1)}
@@ -69,8 +61,3 @@ def of_classes(result, names=NAMES):
     for at, name in enumerate(names):
         here, middle = (p[p > -1] for p in (precision[:, :, at], precision[0, :, at]))
         yield name, numpy.mean(here), numpy.mean(middle)
-
-
-def detections(path):
-    """What facemask evaluate wrote: (picture, label, box, score)."""
-    return [(Path(row["file_name"]).stem, row["category_id"], row["bbox"], row["score"]) for row in json.load(open(path))]

@@ -38,7 +38,7 @@ FM_MUST_USE fm_status fm_detector_share(fm_detector **out, const fm_detector *de
 void fm_detector_free(fm_detector *detector);
 fm_params *fm_detector_params(fm_detector *detector);
 const fm_model_config *fm_detector_config(const fm_detector *detector);
-// Of a detector, without the background.
+// Of a detector, without the background; a face classifier may have it as one of its classes.
 int fm_detector_class_count(const fm_detector *detector);
 // The ranges of the trunk's values (part 0) and of each head's (from 1), NULL behind the last;
 // lent, and the same in every detector that shares the parameters.

@@ -75,6 +75,18 @@ static fm_detections list_of(const fm_detection *items, size_t count) {
   return list;
 }
 
+// All that the classifiers make of `list`.
+static fm_detections refined(fm_detector *const *classifiers, int count, const fm_image *image,
+                             fm_detections list) {
+  const fm_refine_options options = {.classifiers = classifiers,
+                                     .classifier_count = count,
+                                     .class_count = CLASSES,
+                                     .score = 0,
+                                     .limit = 100};
+  assert_int_equal(fm_refine_detections(&options, image, &list), FM_OK);
+  return list;
+}
+
 static bool same_box(fm_box a, fm_box b) {
   return a.x1 == b.x1 && a.y1 == b.y1 && a.x2 == b.x2 && a.y2 == b.y2;
 }
@@ -104,13 +116,7 @@ static void scores_are_dealt_out_to_all_classes(void **state) {
   const fm_box a = {20, 20, 50, 60}, near_a = {21, 22, 52, 60}, b = {70, 10, 80, 22};
   const fm_detection before[] = {{a, 2, 0.7f}, {b, 1, 0.6f}, {near_a, 3, 0.5f}};
   for (int count = 1; count <= 2; count++) {
-    fm_detections list = list_of(before, 3);
-    const fm_refine_options options = {.classifiers = classifiers,
-                                       .classifier_count = count,
-                                       .class_count = CLASSES,
-                                       .score = 0,
-                                       .limit = 100};
-    assert_int_equal(fm_refine_detections(&options, &image, &list), FM_OK);
+    fm_detections list = refined(classifiers, count, &image, list_of(before, 3));
     assert_int_equal(list.count, 2 * CLASSES);
     float mean_a[CLASSES] = {0}, mean_b[CLASSES] = {0}, own[CLASSES];
     for (int i = 0; i < count; i++) {
@@ -159,13 +165,7 @@ static void the_background_counts_against_a_face(void **state) {
   assert_true(is_face > 0.02f && is_face < 0.98f);
   const float sure = expf(0.7f * logf(0.7f) + 0.3f * logf(is_face + 0.01f));
   for (int count = 1; count <= 2; count++) {
-    fm_detections list = list_of(&before, 1);
-    const fm_refine_options options = {.classifiers = classifiers,
-                                       .classifier_count = count,
-                                       .class_count = CLASSES,
-                                       .score = 0,
-                                       .limit = 100};
-    assert_int_equal(fm_refine_detections(&options, &image, &list), FM_OK);
+    fm_detections list = refined(classifiers, count, &image, list_of(&before, 1));
     assert_int_equal(list.count, CLASSES);
     const float shares[] = {0, 1, 0};
     float mean[CLASSES], expected[CLASSES];
@@ -252,12 +252,16 @@ static fm_status predict(const char *const *weights, int count, const fm_image *
   return status;
 }
 
-static void a_predictor_with_a_classifier_refines(void **state) {
-  (void)state;
-  char path[] = "/tmp/facemask-test-XXXXXX";
+static void make_file(char *path) {
   const int file = mkstemp(path);
   assert_true(file >= 0);
   close(file);
+}
+
+static void a_predictor_with_a_classifier_refines(void **state) {
+  (void)state;
+  char path[] = "/tmp/facemask-test-XXXXXX";
+  make_file(path);
   fm_detector *classifier = classifier_make(3);
   assert_int_equal(fm_weights_save(classifier, path, names, CLASSES, FM_MOMENT_NONE), FM_OK);
   const char *detector = getenv("FACEMASK_TEST_WEIGHTS");
@@ -294,9 +298,7 @@ static void a_predictor_with_a_classifier_refines(void **state) {
 static void a_predictor_takes_a_classifier_that_knows_the_background(void **state) {
   (void)state;
   char path[] = "/tmp/facemask-test-XXXXXX";
-  const int file = mkstemp(path);
-  assert_true(file >= 0);
-  close(file);
+  make_file(path);
   fm_detector *classifier = classifier_of(CLASSES + 1, 3);
   assert_int_equal(fm_weights_save(classifier, path, names, CLASSES + 1, FM_MOMENT_NONE), FM_OK);
   const char *const both[] = {getenv("FACEMASK_TEST_WEIGHTS"), path};
