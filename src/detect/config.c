@@ -110,6 +110,8 @@ const fm_option fm_model_options[] = {
               "faces among them, at most this part"),
     ROW_INT("model.cascade_stages", cascade_stages, 1, FM_CASCADE_STAGES_MAX, "1",
             "box heads in a row, each on the boxes of the one before (Cascade R-CNN)"),
+    ROW_FLOAT("model.cascade_score_thresh", cascade_score_thresh, 0, 1, "0",
+              "detection: proposals that a stage gives less for all classes together end there"),
     ROW_FLOAT("model.box_vote_thresh", box_vote_thresh, 0, 1, "0",
               "IoU from which boxes that NMS drops share in the corners of the one kept (0: none)"),
     ROW_FLOATS("model.views", views, -4, 4, "[1]",
@@ -133,6 +135,9 @@ const fm_option fm_model_options[] = {
                "longer side (below 0 in a mirror)"),
     ROW_FLOATS("model.crop_context", crop_context, 0.5, 4, "[1.3, 2.1]",
                "face classifier: the range of such factors in training"),
+    ROW_FLOAT("model.size_context", size_context, 0, 4, "0",
+              "face classifier: the odds of a face smaller than the picture's others fall by this "
+              "power of its size over theirs"),
     ROW_ENUM("loss.box", loss_box, "smooth_l1|giou", "smooth_l1",
              "loss of the boxes, of proposals and of detections"),
     ROW_FLOAT("loss.box_weight", box_weight, 1e-6, 1e6, "1",

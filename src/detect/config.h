@@ -56,7 +56,7 @@ typedef struct fm_model_config {
   int box_batch_size_per_image;
   float box_positive_fraction;
   int cascade_stages;
-  float box_vote_thresh;
+  float cascade_score_thresh, box_vote_thresh;
   fm_float_list views; // factors of min_size and max_size; a negative one is seen in a mirror
   int focus;           // pixels that later views show the smallest face in at most; 0: they see all
   int score;           // fm_score: class|overlap
@@ -64,6 +64,7 @@ typedef struct fm_model_config {
   int crop_size_train; // the same in training; 0: crop_size
   fm_float_list crops; // cut-outs of a face: side as a factor of the face's; < 0: mirrored
   fm_float_list crop_context; // the same in training, [low, high]
+  float size_context;         // of the odds of faces smaller than the picture's others; 0: none
   bool whole_pixels;          // of the corners of detections, as who shows them names pixels
   int loss_box;               // fm_box_loss,   key loss.box
   float box_weight;           // of the second stage's boxes, key loss.box_weight

@@ -68,14 +68,37 @@ static fm_status roi_keep_scores(fm_roi_heads *heads, const fm_roi_batch *batch,
   return FM_OK;
 }
 
+// Drops the rows that the stages so far give less than `threshold` for all classes together, of
+// their mean scores.
+static void roi_drop(fm_roi_heads *heads, fm_roi_batch *batch, const fm_roi_outputs *outputs,
+                     float threshold) {
+  const size_t classes = (size_t)outputs->classes;
+  float *sums = heads->scores.data;
+  size_t kept = 0, row = 0;
+  for (size_t picture = 0; picture < batch->pictures; picture++) {
+    const size_t end = batch->starts[picture + 1];
+    for (; row < end; row++) {
+      if (1 - sums[row * classes] / (float)(outputs->stage + 1) < threshold)
+        continue;
+      batch->boxes[kept] = batch->boxes[row];
+      memmove(sums + kept * classes, sums + row * classes, classes * sizeof *sums);
+      kept++;
+    }
+    batch->starts[picture + 1] = kept;
+  }
+  batch->count = kept;
+}
+
 fm_status fm_roi_heads_refine(fm_roi_heads *heads, fm_roi_batch *batch,
                               const fm_roi_outputs *outputs, const fm_input *inputs,
                               const fm_model_config *config, bool training) {
   if (!training)
     FM_TRY(roi_keep_scores(heads, batch, outputs));
   roi_move(batch, outputs, inputs, training);
-  if (!training)
+  if (!training) {
+    roi_drop(heads, batch, outputs, config->cascade_score_thresh);
     return FM_OK;
+  }
   float threshold = config->box_fg_iou_thresh + ROI_CASCADE_IOU_STEP * (float)(outputs->stage + 1);
   return fm_roi_heads_rematch(heads, batch, inputs, threshold < 0.95f ? threshold : 0.95f);
 }

@@ -53,34 +53,35 @@ static fm_status refine_cut(const fm_detector *classifier, const fm_image *image
   return FM_OK;
 }
 
-// The detections of one face by class, NULL where there is none; the mean of all classifiers'
-// probabilities given that it is a face, NULL for one that they do not see; and the mean
-// probability of that by those who know the background.
+// The detections of one face by class, NULL where there is none; its scores, and what they add up
+// to; the sum of the probabilities, given that it is a face, of the `asked` classifiers, and of
+// that by the `knowing` ones of them that know the background.
 typedef struct refine_face {
   const fm_detection *leader, **group;
-  float *mean, is_face;
+  float *scores, *words, sum, is_face;
+  int asked, knowing;
 } refine_face;
 
-// `taken` tells which detections are of a face already; `seen` are the faces that the classifiers
-// see.
+// `taken` tells which detections are of a face already; `doubted` are the faces that the next
+// classifier sees.
 typedef struct refine_work {
   const fm_refine_options *options;
   const fm_image *image;
-  refine_face *faces, **seen;
-  size_t face_count, seen_count;
-  int knowing; // classifiers that know the background
+  refine_face *faces, **doubted;
+  size_t face_count, doubted_count;
   bool *taken;
   const fm_detection **groups;
-  float *means, *own, *pixels; // own: of the faces that are classified at once
+  float *scores, *words, *own, *pixels; // own: of the faces that are classified at once
   fm_detections out;
 } refine_work;
 
 static void refine_work_release(refine_work *work) {
   free(work->faces);
-  free(work->seen);
+  free(work->doubted);
   free(work->taken);
   free(work->groups);
-  free(work->means);
+  free(work->scores);
+  free(work->words);
   free(work->own);
   free(work->pixels);
 }
@@ -89,27 +90,25 @@ static fm_status refine_work_make(refine_work *work, const fm_refine_options *op
                                   const fm_image *image, size_t count) {
   const size_t classes = (size_t)options->class_count;
   size_t floats = 1; // which no classifier stays below
-  int knowing = 0;
   for (int i = 0; i < options->classifier_count; ++i) {
     const size_t own = fm_detector_cut_floats(options->classifiers[i]);
     floats = own > floats ? own : floats;
-    knowing += fm_detector_class_count(options->classifiers[i]) > options->class_count;
   }
   *work = (refine_work){
       .options = options,
       .image = image,
-      .knowing = knowing,
       .faces = malloc(count * sizeof *work->faces),
-      .seen = malloc(count * sizeof *work->seen),
+      .doubted = malloc(count * sizeof *work->doubted),
       .taken = calloc(count, sizeof *work->taken),
       .groups = calloc(count * classes, sizeof *work->groups),
-      .means = calloc(count * classes, sizeof *work->means),
+      .scores = calloc(count * classes, sizeof *work->scores),
+      .words = calloc(count * classes, sizeof *work->words),
       .own = malloc(FM_FACES_AT_ONCE * (classes + 1) * sizeof *work->own),
       .pixels = malloc(FM_FACES_AT_ONCE * floats * sizeof *work->pixels),
       .out = {malloc(count * classes * sizeof *work->out.items), 0},
   };
-  if (work->faces && work->seen && work->taken && work->groups && work->means && work->own &&
-      work->pixels && work->out.items)
+  if (work->faces && work->doubted && work->taken && work->groups && work->scores && work->words &&
+      work->own && work->pixels && work->out.items)
     return FM_OK;
   refine_work_release(work);
   fm_detections_release(&work->out);
@@ -121,7 +120,7 @@ static float refine_iou(fm_box a, fm_box b) {
 }
 
 static bool refine_sees(const refine_work *work, const fm_detection *leader) {
-  bool sees = leader->score >= FM_REFINE_LEAST;
+  bool sees = true;
   for (int i = 0; sees && i < work->options->classifier_count; ++i) {
     fm_box part;
     sees = refine_part(fm_detector_config(work->options->classifiers[i]), work->image, leader->box,
@@ -130,81 +129,62 @@ static bool refine_sees(const refine_work *work, const fm_detection *leader) {
   return sees;
 }
 
+// Whether the detectors leave doubts about a face.
+static bool refine_doubts(const refine_face *face) {
+  const float most = face->leader->score;
+  const bool clear = face->sum > FM_REFINE_SURE && most > FM_REFINE_CLEAR * face->sum;
+  return most >= FM_REFINE_LEAST && !clear;
+}
+
 // The face of `first`, a detection that no stronger one has taken.
 static void refine_gather(refine_work *work, const fm_detections *list, size_t first) {
   const size_t classes = (size_t)work->options->class_count, at = work->face_count++;
   const fm_detection *leader = &list->items[first];
   refine_face *face = &work->faces[at];
-  *face = (refine_face){.leader = leader, .group = work->groups + at * classes};
+  *face = (refine_face){.leader = leader,
+                        .group = work->groups + at * classes,
+                        .scores = work->scores + at * classes,
+                        .words = work->words + at * classes};
   for (size_t i = first; i < list->count; ++i) {
     const fm_detection *d = &list->items[i];
     const fm_detection **place = &face->group[d->label - 1];
     if (work->taken[i] || *place || refine_iou(leader->box, d->box) < FM_REFINE_SAME)
       continue;
     *place = d;
+    face->scores[d->label - 1] = d->score;
+    face->sum += d->score;
     work->taken[i] = true;
   }
-  if (!refine_sees(work, leader))
-    return;
-  face->mean = work->means + at * classes;
-  work->seen[work->seen_count++] = face;
+  if (refine_doubts(face) && refine_sees(work, leader))
+    work->doubted[work->doubted_count++] = face;
 }
 
-// Adds a classifier's probabilities, of one class more if it knows the background, to the means.
-static void refine_add(const refine_work *work, refine_face *face, const float *own, bool knows) {
-  const int classes = work->options->class_count;
+// Adds a classifier's probabilities, of one class more if it knows the background.
+static void refine_add(refine_face *face, const float *own, int classes, bool knows) {
   float sum = 0;
   for (int k = 0; k < classes; ++k)
     sum += own[k];
   sum = fmaxf(sum, FLT_MIN);
   for (int k = 0; k < classes; ++k)
-    face->mean[k] += own[k] / sum / (float)work->options->classifier_count;
-  if (knows)
-    face->is_face += sum / (float)work->knowing;
+    face->words[k] += own[k] / sum;
+  ++face->asked;
+  if (!knows)
+    return;
+  face->is_face += sum;
+  ++face->knowing;
 }
 
-// Adds the classifier's part to the means of `count` faces.
-static fm_status refine_classify(refine_work *work, fm_detector *classifier,
-                                 refine_face *const *faces, size_t count) {
-  const size_t each = fm_detector_cut_floats(classifier);
-  const int classes = fm_detector_class_count(classifier);
-  for (size_t i = 0; i < count; ++i)
-    FM_TRY(refine_cut(classifier, work->image, faces[i]->leader->box, work->pixels + i * each));
-  FM_TRY(fm_detector_classify(classifier, work->pixels, count, work->own));
-  for (size_t i = 0; i < count; ++i)
-    refine_add(work, faces[i], work->own + i * (size_t)classes,
-               classes > work->options->class_count);
-  return FM_OK;
+// How surely a face is there: what its detections add up to before, and what the classifiers say.
+static float refine_sure(const refine_face *face, float sum) {
+  const float sure = fminf(sum, 1);
+  if (face->knowing == 0)
+    return sure;
+  const float known = fminf(face->is_face / (float)face->knowing + FM_REFINE_FLOOR, 1);
+  return powf(sure, 1 - FM_REFINE_FACE) * powf(known, FM_REFINE_FACE);
 }
 
-static fm_status refine_classify_all(refine_work *work) {
-  for (int i = 0; i < work->options->classifier_count; ++i)
-    for (size_t done = 0; done < work->seen_count; done += FM_FACES_AT_ONCE) {
-      const size_t left = work->seen_count - done;
-      const size_t now = left < FM_FACES_AT_ONCE ? left : FM_FACES_AT_ONCE;
-      FM_TRY(refine_classify(work, work->options->classifiers[i], work->seen + done, now));
-    }
-  return FM_OK;
-}
-
-static void refine_keep(refine_work *work, fm_detection d) {
-  work->out.items[work->out.count++] = d;
-}
-
-static void refine_leave(refine_work *work, const refine_face *face) {
-  for (int k = 0; k < work->options->class_count; ++k)
-    if (face->group[k])
-      refine_keep(work, *face->group[k]);
-}
-
-// How surely a face is there: the sum of its detections' scores, `sum`, and what the classifiers
-// say.
-static float refine_sure(const refine_work *work, const refine_face *face, float sum) {
-  const float sure = fminf(sum, 1), known = fminf(face->is_face + FM_REFINE_FLOOR, 1);
-  return work->knowing > 0 ? powf(sure, 1 - FM_REFINE_FACE) * powf(known, FM_REFINE_FACE) : sure;
-}
-
-static void refine_deal(refine_work *work, const refine_face *face) {
+// The face's scores by all that were asked.
+static void refine_deal(const refine_work *work, refine_face *face) {
   const int classes = work->options->class_count;
   FM_ASSERT(classes <= FM_CLASSES_MAX);
   float sum = 0, pooled[FM_CLASSES_MAX], total = 0;
@@ -213,15 +193,94 @@ static void refine_deal(refine_work *work, const refine_face *face) {
   for (int k = 0; k < classes; ++k) {
     const float share = face->group[k] ? face->group[k]->score / sum : 0;
     pooled[k] = powf(share + FM_REFINE_FLOOR, 1 - FM_REFINE_SHARE) *
-                powf(face->mean[k] + FM_REFINE_FLOOR, FM_REFINE_SHARE);
+                powf(face->words[k] / (float)face->asked + FM_REFINE_FLOOR, FM_REFINE_SHARE);
     total += pooled[k];
   }
-  const float sure = refine_sure(work, face, sum);
-  for (int k = 0; k < classes; ++k) {
+  face->sum = refine_sure(face, sum);
+  for (int k = 0; k < classes; ++k)
+    face->scores[k] = face->sum * pooled[k] / total;
+}
+
+// Asks a classifier about `count` faces.
+static fm_status refine_classify(refine_work *work, fm_detector *classifier,
+                                 refine_face *const *faces, size_t count) {
+  const size_t each = fm_detector_cut_floats(classifier);
+  const int classes = fm_detector_class_count(classifier);
+  for (size_t i = 0; i < count; ++i)
+    FM_TRY(refine_cut(classifier, work->image, faces[i]->leader->box, work->pixels + i * each));
+  FM_TRY(fm_detector_classify(classifier, work->pixels, count, work->own));
+  for (size_t i = 0; i < count; ++i) {
+    refine_add(faces[i], work->own + i * (size_t)classes, work->options->class_count,
+               classes > work->options->class_count);
+    refine_deal(work, faces[i]);
+  }
+  return FM_OK;
+}
+
+// Whether another classifier's word on the face's class is worth its time.
+static bool refine_still_doubts(const refine_work *work, const refine_face *face) {
+  float most = 0;
+  for (int k = 0; k < work->options->class_count; ++k)
+    most = fmaxf(most, face->scores[k]);
+  return face->sum >= FM_REFINE_WORTH && most < FM_REFINE_AGREED * face->sum;
+}
+
+static fm_status refine_classify_all(refine_work *work) {
+  for (int i = 0; i < work->options->classifier_count; ++i) {
+    for (size_t done = 0; done < work->doubted_count; done += FM_FACES_AT_ONCE) {
+      const size_t left = work->doubted_count - done;
+      const size_t now = left < FM_FACES_AT_ONCE ? left : FM_FACES_AT_ONCE;
+      FM_TRY(refine_classify(work, work->options->classifiers[i], work->doubted + done, now));
+    }
+    size_t kept = 0;
+    for (size_t at = 0; at < work->doubted_count; ++at)
+      if (refine_still_doubts(work, work->doubted[at]))
+        work->doubted[kept++] = work->doubted[at];
+    work->doubted_count = kept;
+  }
+  return FM_OK;
+}
+
+// Predictions of others may have boxes of no area, or of more than a float holds.
+static double refine_log_size(const refine_face *face) {
+  return log((double)fminf(fmaxf(fm_box_area(face->leader->box), FLT_MIN), FLT_MAX)) / 2;
+}
+
+static double refine_weight(const refine_face *face) {
+  return fmin((double)face->sum, 1);
+}
+
+// What a face's scores are multiplied by. `weights` and `sizes`: of all faces the sums of the
+// weights, and of the logarithms of the sizes times these.
+static float refine_company(const refine_face *face, double weights, double sizes, float context) {
+  const double own = refine_weight(face), size = refine_log_size(face), others = weights - own;
+  if (own <= 0 || own >= 1 || others < (double)FM_REFINE_COMPANY)
+    return 1;
+  const double smaller = fmin(size - (sizes - own * size) / others, 0);
+  const double odds = own / (1 - own) * exp((double)context * smaller);
+  return (float)(odds / (1 + odds) / own);
+}
+
+static void refine_compare_sizes(refine_work *work) {
+  double weights = 0, sizes = 0;
+  for (size_t i = 0; i < work->face_count; ++i) {
+    weights += refine_weight(&work->faces[i]);
+    sizes += refine_weight(&work->faces[i]) * refine_log_size(&work->faces[i]);
+  }
+  for (size_t i = 0; i < work->face_count; ++i) {
+    const float factor =
+        refine_company(&work->faces[i], weights, sizes, work->options->size_context);
+    for (int k = 0; k < work->options->class_count; ++k)
+      work->faces[i].scores[k] *= factor;
+  }
+}
+
+static void refine_keep(refine_work *work, const refine_face *face) {
+  for (int k = 0; k < work->options->class_count; ++k) {
     const fm_detection *before = face->group[k];
-    const float score = sure * pooled[k] / total;
-    if (score >= work->options->score)
-      refine_keep(work, (fm_detection){before ? before->box : face->leader->box, k + 1, score});
+    if ((before || face->asked > 0) && face->scores[k] >= work->options->score)
+      work->out.items[work->out.count++] = (fm_detection){
+          before ? before->box : face->leader->box, k + 1, face->scores[k]};
   }
 }
 
@@ -235,13 +294,10 @@ fm_status fm_refine_detections(const fm_refine_options *options, const fm_image 
     if (!work.taken[i])
       refine_gather(&work, list, i);
   const fm_status status = refine_classify_all(&work);
-  for (size_t i = 0; status >= 0 && i < work.face_count; ++i) {
-    const refine_face *face = &work.faces[i];
-    if (face->mean)
-      refine_deal(&work, face);
-    else
-      refine_leave(&work, face);
-  }
+  if (status >= 0 && options->size_context > 0)
+    refine_compare_sizes(&work);
+  for (size_t i = 0; status >= 0 && i < work.face_count; ++i)
+    refine_keep(&work, &work.faces[i]);
   refine_work_release(&work);
   if (status < 0) {
     fm_detections_release(&work.out);

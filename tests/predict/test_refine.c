@@ -109,42 +109,61 @@ static void deal(const float *shares, const float *mean, float sure, float *out)
     out[k] = (float)(pooled[k] / sum) * sure;
 }
 
+// The scores of a face by a first classifier and then, where that leaves doubts, a second one, of
+// which `background` know the background; how many were asked.
+static int deal_by(fm_detector *const *classifiers, int count, int background,
+                   const fm_image *image, fm_box box, const float *shares, float sum, float *out) {
+  float mean[CLASSES] = {0}, is_face = 0, sure = fminf(sum, 1), most = 0;
+  for (int i = 0; i < count; i++) {
+    float own[CLASSES + 1] = {0};
+    probabilities_of(classifiers[i], image, box, own);
+    const float face = own[0] + own[1] + own[2];
+    if (i < background) {
+      is_face = (is_face * (float)i + face) / (float)(i + 1);
+      sure = expf(0.7f * logf(fminf(sum, 1)) + 0.3f * logf(is_face + 0.01f));
+    }
+    for (int k = 0; k < CLASSES; k++)
+      mean[k] = (mean[k] * (float)i + own[k] / face) / (float)(i + 1);
+    deal(shares, mean, sure, out);
+    most = fmaxf(out[0], fmaxf(out[1], out[2])) / sure;
+    if (most >= 0.85f || sure < 0.1f)
+      return i + 1;
+  }
+  return count;
+}
+
+static void assert_scores(const fm_detections *list, const fm_box *boxes, const float *expected) {
+  for (int k = 0; k < CLASSES; k++) {
+    const fm_detection *found = find(list, boxes[k], k + 1);
+    assert_non_null(found);
+    assert_true(fabsf(found->score - expected[k]) < 1e-4f);
+  }
+}
+
 static void scores_are_dealt_out_to_all_classes(void **state) {
   (void)state;
   fm_detector *classifiers[] = {classifier_make(3), classifier_make(8)};
   fm_image image = picture();
   const fm_box a = {20, 20, 50, 60}, near_a = {21, 22, 52, 60}, b = {70, 10, 80, 22};
+  const fm_box boxes_a[] = {a, a, near_a}, boxes_b[] = {b, b, b};
   const fm_detection before[] = {{a, 2, 0.7f}, {b, 1, 0.6f}, {near_a, 3, 0.5f}};
+  int asked[2] = {0};
   for (int count = 1; count <= 2; count++) {
     fm_detections list = refined(classifiers, count, &image, list_of(before, 3));
     assert_int_equal(list.count, 2 * CLASSES);
-    float mean_a[CLASSES] = {0}, mean_b[CLASSES] = {0}, own[CLASSES];
-    for (int i = 0; i < count; i++) {
-      probabilities_of(classifiers[i], &image, a, own);
-      for (int k = 0; k < CLASSES; k++)
-        mean_a[k] += own[k] / (float)count;
-      probabilities_of(classifiers[i], &image, b, own);
-      for (int k = 0; k < CLASSES; k++)
-        mean_b[k] += own[k] / (float)count;
-    }
     // A face's scores add up to 1.2, of which 1 counts.
     const float shares_a[] = {0, 0.7f / 1.2f, 0.5f / 1.2f}, shares_b[] = {1, 0, 0};
-    const fm_box boxes_a[] = {a, a, near_a};
-    float of_a[CLASSES], of_b[CLASSES];
-    deal(shares_a, mean_a, 1, of_a);
-    deal(shares_b, mean_b, 0.6f, of_b);
-    for (int k = 0; k < CLASSES; k++) {
-      const fm_detection *found = find(&list, boxes_a[k], k + 1);
-      assert_non_null(found);
-      assert_true(fabsf(found->score - of_a[k]) < 1e-4f);
-      found = find(&list, b, k + 1);
-      assert_non_null(found);
-      assert_true(fabsf(found->score - of_b[k]) < 1e-4f);
-    }
+    float expected[CLASSES];
+    asked[0] = deal_by(classifiers, count, 0, &image, a, shares_a, 1.2f, expected);
+    assert_scores(&list, boxes_a, expected);
+    asked[1] = deal_by(classifiers, count, 0, &image, b, shares_b, 0.6f, expected);
+    assert_scores(&list, boxes_b, expected);
     for (size_t i = 1; i < list.count; i++)
       assert_true(list.items[i].score <= list.items[i - 1].score);
     fm_detections_release(&list);
   }
+  // The second one was asked about one of them alone.
+  assert_int_equal(asked[0] + asked[1], 3);
   fm_detector_free(classifiers[0]);
   fm_detector_free(classifiers[1]);
   fm_image_release(&image);
@@ -156,27 +175,18 @@ static void the_background_counts_against_a_face(void **state) {
   (void)state;
   fm_detector *classifiers[] = {classifier_of(CLASSES + 1, 5), classifier_make(8)};
   fm_image image = picture();
-  const fm_box box = {20, 20, 50, 60};
-  const fm_detection before = {box, 2, 0.7f};
-  float four[CLASSES + 1], three[CLASSES];
+  const fm_box box = {20, 20, 50, 60}, boxes[] = {box, box, box};
+  const fm_detection before[] = {{box, 2, 0.5f}, {box, 1, 0.3f}};
+  float four[CLASSES + 1];
   probabilities_of(classifiers[0], &image, box, four);
-  probabilities_of(classifiers[1], &image, box, three);
-  const float is_face = four[0] + four[1] + four[2];
-  assert_true(is_face > 0.02f && is_face < 0.98f);
-  const float sure = expf(0.7f * logf(0.7f) + 0.3f * logf(is_face + 0.01f));
+  assert_in_range((long)(100 * (four[0] + four[1] + four[2])), 2, 98);
   for (int count = 1; count <= 2; count++) {
-    fm_detections list = refined(classifiers, count, &image, list_of(&before, 1));
+    fm_detections list = refined(classifiers, count, &image, list_of(before, 2));
     assert_int_equal(list.count, CLASSES);
-    const float shares[] = {0, 1, 0};
-    float mean[CLASSES], expected[CLASSES];
-    for (int k = 0; k < CLASSES; k++)
-      mean[k] = count == 1 ? four[k] / is_face : (four[k] / is_face + three[k]) / 2;
-    deal(shares, mean, sure, expected);
-    for (int k = 0; k < CLASSES; k++) {
-      const fm_detection *found = find(&list, box, k + 1);
-      assert_non_null(found);
-      assert_true(fabsf(found->score - expected[k]) < 1e-4f);
-    }
+    const float shares[] = {0.375f, 0.625f, 0};
+    float expected[CLASSES];
+    assert_int_equal(deal_by(classifiers, count, 1, &image, box, shares, 0.8f, expected), count);
+    assert_scores(&list, boxes, expected);
     fm_detections_release(&list);
   }
   fm_detector_free(classifiers[0]);
@@ -184,23 +194,59 @@ static void the_background_counts_against_a_face(void **state) {
   fm_image_release(&image);
 }
 
-static void what_is_weak_or_outside_stays(void **state) {
+// Odds of 1 fall by the square root of a quarter; the large face, and one alone, stay as they are.
+static void small_faces_beside_large_ones_are_doubted(void **state) {
+  (void)state;
+  fm_image image = picture();
+  const fm_detection before[] = {{{0, 0, 40, 40}, 2, 0.95f}, {{60, 60, 70, 70}, 2, 0.5f}};
+  const double bit = 0.5, odds = 1 * pow(10.0 / 40, bit);
+  for (int alone = 0; alone <= 1; alone++) {
+    fm_detections list = list_of(before + alone, (size_t)(2 - alone));
+    const fm_refine_options options = {.classifier_count = 0,
+                                       .class_count = CLASSES,
+                                       .size_context = (float)bit,
+                                       .score = 0,
+                                       .limit = 100};
+    assert_int_equal(fm_refine_detections(&options, &image, &list), FM_OK);
+    assert_int_equal(list.count, 2 - alone);
+    const fm_detection *large = find(&list, before[0].box, 2);
+    const fm_detection *small = find(&list, before[1].box, 2);
+    assert_true(alone ? !large : large->score == 0.95f);
+    const double expected = alone ? 0.5 : odds / (1 + odds);
+    assert_true(fabs((double)small->score - expected) < 1e-6);
+    fm_detections_release(&list);
+  }
+  fm_image_release(&image);
+}
+
+static void what_is_weak_clear_or_outside_stays(void **state) {
   (void)state;
   fm_detector *classifier = classifier_make(3);
   fm_image image = picture();
   const fm_detection before[] = {{{200, 200, 240, 240}, 2, 0.9f},
                                  {{-3e30f, 0, 3e30f, 50}, 3, 0.8f}, // as files of others may have
                                  {{0, -3e38f, 40, 3e38f}, 3, 0.7f},
+                                 {{70, 70, 80, 80}, 2, 0.04f},
                                  {{20, 20, 40, 40}, 1, 0.02f}};
-  fm_detections list = list_of(before, 4), none = {0};
+  fm_detections list = list_of(before, 5), none = {0};
   const fm_refine_options options = {.classifiers = &classifier,
                                      .classifier_count = 1,
                                      .class_count = CLASSES,
                                      .score = 0.01f,
                                      .limit = 100};
   assert_int_equal(fm_refine_detections(&options, &image, &list), FM_OK);
-  assert_int_equal(list.count, 4);
+  assert_int_equal(list.count, 5);
   assert_memory_equal(list.items, before, sizeof before);
+  fm_detections_release(&list);
+  // What the detector is sure of is settled, unless another class is too likely.
+  const fm_detection clear[] = {{{20, 20, 40, 40}, 1, 0.93f}, {{21, 20, 40, 40}, 3, 0.02f}};
+  list = list_of(clear, 2);
+  assert_int_equal(fm_refine_detections(&options, &image, &list), FM_OK);
+  assert_int_equal(list.count, 2);
+  assert_memory_equal(list.items, clear, sizeof clear);
+  list.items[1].score = 0.04f;
+  assert_int_equal(fm_refine_detections(&options, &image, &list), FM_OK);
+  assert_int_equal(list.count, CLASSES);
   fm_detections_release(&list);
   assert_int_equal(fm_refine_detections(&options, &image, &none), FM_OK);
   assert_int_equal(none.count, 0);
@@ -322,7 +368,8 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(scores_are_dealt_out_to_all_classes),
       cmocka_unit_test(the_background_counts_against_a_face),
-      cmocka_unit_test(what_is_weak_or_outside_stays),
+      cmocka_unit_test(small_faces_beside_large_ones_are_doubted),
+      cmocka_unit_test(what_is_weak_clear_or_outside_stays),
       cmocka_unit_test(no_more_are_kept_than_asked_for),
       cmocka_unit_test(a_predictor_with_a_classifier_refines),
       cmocka_unit_test(a_predictor_takes_a_classifier_that_knows_the_background),
