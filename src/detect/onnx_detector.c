@@ -333,6 +333,21 @@ static fm_onnx_value detector_refine(const detector_exporter *self, int number,
                      stage->rois);
 }
 
+// The rows that fm_roi_heads_refine keeps, of the RoIs and of the scores.
+static void detector_drop(const detector_exporter *self, int number, detector_stage *stage) {
+  fm_onnx *onnx = self->onnx;
+  const float most = (1 - self->config->cascade_score_thresh) * (float)(number + 1);
+  const fm_onnx_value background =
+      detector_squeeze(onnx, detector_slice(onnx, stage->scores, 1, 0, 1), 1);
+  const fm_onnx_value kept = detector_squeeze(
+      onnx,
+      fm_onnx_op1(onnx, "NonZero",
+                  fm_onnx_op2(onnx, "LessOrEqual", background, fm_onnx_float(onnx, most))),
+      0);
+  stage->rois = fm_onnx_op2(onnx, "Gather", stage->rois, kept);
+  stage->scores = fm_onnx_op2(onnx, "Gather", stage->scores, kept);
+}
+
 // The kept boxes (m,4), moved to the mean of the boxes (m,r,4) of their class that overlap them
 // enough, weighted by their scores (m,r), which count above the threshold.
 static fm_onnx_value detector_vote(const detector_exporter *self, fm_onnx_value kept,
@@ -451,6 +466,8 @@ static fm_status detector_add(detector_exporter *self) {
     FM_TRY(detector_run_stage(self, number, outputs, &stage));
     if (number + 1 < model->stage_count)
       stage.rois = detector_refine(self, number, &stage);
+    if (self->config->cascade_score_thresh > 0)
+      detector_drop(self, number, &stage);
   }
   detector_finish(self, &stage);
   return FM_OK;

@@ -68,17 +68,18 @@ static fm_status roi_keep_scores(fm_roi_heads *heads, const fm_roi_batch *batch,
   return FM_OK;
 }
 
-// Drops the rows that the stages so far give less than `threshold` for all classes together, of
-// their mean scores.
+// Drops the rows to which the stages so far give less than `threshold` in the mean for all classes
+// together.
 static void roi_drop(fm_roi_heads *heads, fm_roi_batch *batch, const fm_roi_outputs *outputs,
                      float threshold) {
   const size_t classes = (size_t)outputs->classes;
   float *sums = heads->scores.data;
+  const float most = (1 - threshold) * (float)(outputs->stage + 1); // background
   size_t kept = 0, row = 0;
   for (size_t picture = 0; picture < batch->pictures; picture++) {
     const size_t end = batch->starts[picture + 1];
     for (; row < end; row++) {
-      if (1 - sums[row * classes] / (float)(outputs->stage + 1) < threshold)
+      if (sums[row * classes] > most)
         continue;
       batch->boxes[kept] = batch->boxes[row];
       memmove(sums + kept * classes, sums + row * classes, classes * sizeof *sums);
@@ -96,7 +97,8 @@ fm_status fm_roi_heads_refine(fm_roi_heads *heads, fm_roi_batch *batch,
     FM_TRY(roi_keep_scores(heads, batch, outputs));
   roi_move(batch, outputs, inputs, training);
   if (!training) {
-    roi_drop(heads, batch, outputs, config->cascade_score_thresh);
+    if (config->cascade_score_thresh > 0)
+      roi_drop(heads, batch, outputs, config->cascade_score_thresh);
     return FM_OK;
   }
   float threshold = config->box_fg_iou_thresh + ROI_CASCADE_IOU_STEP * (float)(outputs->stage + 1);

@@ -153,10 +153,41 @@ static void in_detection_scores_are_the_mean_over_the_stages(void **state) {
   problem_free(p);
 }
 
+// Compared with the same refinement without a threshold.
+static void in_detection_rows_that_are_background_end(void **state) {
+  (void)state;
+  const float threshold = 0.7f;
+  problem *all = problem_new(0), *p = problem_new(0);
+  p->config.cascade_score_thresh = threshold;
+  assert_int_equal(fm_roi_heads_refine(&all->heads, &all->batch, &all->outputs, all->inputs,
+                                       &all->config, false),
+                   FM_OK);
+  assert_int_equal(
+      fm_roi_heads_refine(&p->heads, &p->batch, &p->outputs, p->inputs, &p->config, false), FM_OK);
+  const float *scores = all->heads.scores.data, *left = p->heads.scores.data;
+  size_t kept = 0;
+  for (size_t i = 0; i < PICTURES; i++) {
+    assert_int_equal(p->starts[i], kept);
+    for (size_t row = all->starts[i]; row < all->starts[i + 1]; row++) {
+      if (1 - scores[row * CLASSES] < threshold)
+        continue;
+      assert_memory_equal(&p->boxes[kept], &all->boxes[row], sizeof(fm_box));
+      assert_memory_equal(left + kept * CLASSES, scores + row * CLASSES, CLASSES * sizeof *scores);
+      kept++;
+    }
+  }
+  assert_int_equal(p->starts[PICTURES], kept);
+  assert_int_equal(p->batch.count, kept);
+  assert_in_range(kept, 3, COUNT - 3);
+  problem_free(all);
+  problem_free(p);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(in_training_rows_move_by_their_class_and_are_matched_anew),
       cmocka_unit_test(in_detection_scores_are_the_mean_over_the_stages),
+      cmocka_unit_test(in_detection_rows_that_are_background_end),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

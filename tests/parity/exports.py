@@ -36,7 +36,7 @@ LITE = {
     "rpn_anchor_sizes": [[16, 24], [32, 64], [128, 256]],
     "rpn_anchor_aspect_ratios": [[1, 1.5]] * 3,
 }
-CASCADE = {"cascade_stages": 2, "box_vote_thresh": 0.6, "same_padding": "true"}
+CASCADE = {"cascade_stages": 2, "box_vote_thresh": 0.6, "cascade_score_thresh": 0.9, "same_padding": "true"}
 CASES = [
     ("fasterrcnn_mobilenet_v3_large_320_fpn", {}, (320, 320)),
     ("fasterrcnn_efficientnet_lite0_fpn", LITE, (320, 256)),
