@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "detect/onnx_detector.h"
+#include "detect/weight_bytes.h"
 #include "detect/weight_ranges.h"
 #include "detect/weights.h"
 #include "format/torch_archive.h"
@@ -15,87 +16,161 @@ enum { EXPORT_MULTIPLE = 32, EXPORT_SIDE_MAX = 8192, EXPORT_CLASSES_MAX = 1001 }
 
 // --- the tensors
 
-static fm_status export_tensors(const char *weights, const char *path, fm_export_format format) {
-  fm_safetensors *file;
-  FM_TRY(fm_safetensors_open(&file, weights));
-  const size_t count = fm_safetensors_count(file);
-  fm_st_tensor *tensors = calloc(count + 1, sizeof *tensors);
-  fm_status status = tensors ? FM_OK : fm_fail(FM_ERR_MEMORY, "out of memory");
-  for (size_t i = 0; status >= 0 && i < count; i++)
-    tensors[i] = *fm_safetensors_tensor(file, i);
-  if (status >= 0 && format == FM_EXPORT_TORCH)
-    status = fm_torch_archive_write(path, tensors, count);
-  else if (status >= 0)
-    status = fm_safetensors_write(path, tensors, count, NULL, 0);
-  free(tensors);
-  fm_safetensors_free(file);
-  return status;
+// What is written, and the memory of what is not as in the file.
+typedef struct export_content {
+  fm_st_tensor *tensors;
+  void **memory;
+  size_t count, held;
+} export_content;
+
+static void export_content_release(export_content *content) {
+  for (size_t i = 0; i < content->held; i++)
+    free(content->memory[i]);
+  free(content->memory);
+  free(content->tensors);
 }
 
-// --- 16 bits a number
+static fm_status export_hold(export_content *content, size_t bytes, void **out) {
+  *out = malloc(bytes + 1);
+  FM_CHECK_ALLOC(*out);
+  content->memory[content->held++] = *out;
+  return FM_OK;
+}
 
-// What has no rows, such as statistics, is small and stays as it is; so does what fp16 cannot hold.
-static bool export_fits_fp16(const fm_st_tensor *tensor) {
-  static const float largest = 65504;
-  if (tensor->dtype != FM_ST_F32 || tensor->rank < 2)
-    return false;
+static size_t export_elements(const fm_st_tensor *tensor) {
+  return tensor->bytes / fm_st_dtype_bytes(tensor->dtype);
+}
+
+static fm_status export_widen(export_content *content, fm_st_tensor *tensor,
+                              const fm_st_tensor *scales) {
+  const size_t bytes = export_elements(tensor) * sizeof(float);
+  void *values;
+  FM_TRY(export_hold(content, bytes, &values));
+  FM_TRY(fm_weight_to_f32(tensor, scales, values));
+  tensor->dtype = FM_ST_F32;
+  tensor->data = values;
+  tensor->bytes = bytes;
+  return FM_OK;
+}
+
+// Of a tensor in fp32.
+static float export_largest(const fm_st_tensor *tensor) {
+  float largest = 0;
   for (size_t at = 0; at < tensor->bytes; at += sizeof(float)) {
     float value;
     memcpy(&value, (const char *)tensor->data + at, sizeof value);
-    if (!(fabsf(value) <= largest))
-      return false;
+    if (!isfinite(value))
+      return INFINITY;
+    largest = fmaxf(largest, fabsf(value));
   }
-  return true;
+  return largest;
 }
 
-static fm_status export_halve(fm_st_tensor *tensor, void **memory) {
-  const size_t count = tensor->bytes / sizeof(float);
-  uint16_t *halves = malloc(count * sizeof *halves + 1);
-  FM_CHECK_ALLOC(halves);
+// What fp16 cannot hold stays as it is.
+static fm_status export_halve(export_content *content, fm_st_tensor *tensor) {
+  static const float most = 65504;
+  if (tensor->dtype != FM_ST_F32 || export_largest(tensor) > most)
+    return FM_OK;
+  const size_t count = export_elements(tensor), bytes = count * sizeof(uint16_t);
+  void *memory;
+  FM_TRY(export_hold(content, bytes, &memory));
+  uint16_t *halves = memory;
   for (size_t i = 0; i < count; i++) {
     float value;
     memcpy(&value, (const char *)tensor->data + i * sizeof value, sizeof value);
     halves[i] = fm_st_half(value);
   }
   tensor->dtype = FM_ST_F16;
-  tensor->data = *memory = halves;
-  tensor->bytes = count * sizeof *halves;
+  tensor->data = halves;
+  tensor->bytes = bytes;
   return FM_OK;
 }
 
-static fm_status export_write_halves(const fm_safetensors *file, const char *path,
-                                     const fm_weights_info *info) {
+// The tensor in 8 bits, and its scales behind it.
+static fm_status export_quarter(export_content *content, fm_st_tensor *tensor) {
+  const bool floats =
+      tensor->dtype == FM_ST_F32 || tensor->dtype == FM_ST_F16 || tensor->dtype == FM_ST_BF16;
+  if (!floats || tensor->bytes == 0)
+    return FM_OK;
+  fm_st_tensor wide = *tensor;
+  FM_TRY(export_widen(content, &wide, NULL));
+  if (isinf(export_largest(&wide)))
+    return FM_OK;
+  const size_t count = export_elements(&wide), rows = (size_t)wide.dims[0];
+  void *bytes, *factors, *name;
+  FM_TRY(export_hold(content, count, &bytes));
+  FM_TRY(export_hold(content, rows * sizeof(float), &factors));
+  FM_TRY(export_hold(content, strlen(tensor->name) + sizeof FM_WEIGHT_SCALES, &name));
+  fm_weight_to_bytes(wide.data, rows, count / rows, bytes, factors);
+  sprintf(name, "%s" FM_WEIGHT_SCALES, tensor->name);
+  tensor->dtype = FM_ST_I8;
+  tensor->data = bytes;
+  tensor->bytes = count;
+  content->tensors[content->count++] = (fm_st_tensor){.name = name,
+                                                      .dtype = FM_ST_F32,
+                                                      .rank = 1,
+                                                      .dims = {(int64_t)rows},
+                                                      .data = factors,
+                                                      .bytes = rows * sizeof(float)};
+  return FM_OK;
+}
+
+// What has no rows, such as statistics, is small and stays as it is.
+static fm_status export_add(export_content *content, const fm_safetensors *file, size_t index,
+                            const char *path, fm_export_format format) {
+  const fm_st_tensor *own = fm_safetensors_tensor(file, index), *scales;
+  if (fm_weight_is_scales(file, own))
+    return FM_OK;
+  FM_TRY(fm_weight_scales(&scales, file, own, path));
+  fm_st_tensor *tensor = &content->tensors[content->count++];
+  *tensor = *own;
+  if (scales)
+    FM_TRY(export_widen(content, tensor, scales));
+  if (format == FM_EXPORT_FP16 && tensor->rank >= 2)
+    return export_halve(content, tensor);
+  if (format == FM_EXPORT_INT8 && tensor->rank >= 2)
+    return export_quarter(content, tensor);
+  return FM_OK;
+}
+
+static fm_status export_content_make(export_content *content, const fm_safetensors *file,
+                                     const char *path, fm_export_format format) {
+  // Of each tensor, itself and its scales; fp32, bytes, scales and their name.
   const size_t count = fm_safetensors_count(file);
-  fm_st_tensor *tensors = calloc(count + 1, sizeof *tensors);
-  void **memory = calloc(count + 1, sizeof *memory);
-  fm_status status = tensors && memory ? FM_OK : fm_fail(FM_ERR_MEMORY, "out of memory");
-  for (size_t i = 0; status >= 0 && i < count; i++) {
-    tensors[i] = *fm_safetensors_tensor(file, i);
-    if (export_fits_fp16(&tensors[i]))
-      status = export_halve(&tensors[i], &memory[i]);
-  }
-  if (status >= 0)
-    status = fm_weights_write(path, tensors, count, info);
-  for (size_t i = 0; memory && i < count; i++)
-    free(memory[i]);
-  free(memory);
-  free(tensors);
+  *content = (export_content){.tensors = calloc(2 * count + 1, sizeof *content->tensors),
+                              .memory = calloc(5 * count + 1, sizeof *content->memory)};
+  FM_CHECK_ALLOC(content->tensors);
+  FM_CHECK_ALLOC(content->memory);
+  for (size_t i = 0; i < count; i++)
+    FM_TRY(export_add(content, file, i, path, format));
+  return FM_OK;
+}
+
+// The tensors alone, for others; or the weights file, smaller, with all that it says of itself.
+static fm_status export_write(const fm_safetensors *file, const export_content *content,
+                              const char *weights, const char *path, fm_export_format format) {
+  if (format == FM_EXPORT_TORCH)
+    return fm_torch_archive_write(path, content->tensors, content->count);
+  if (format == FM_EXPORT_SAFETENSORS)
+    return fm_safetensors_write(path, content->tensors, content->count, NULL, 0);
+  fm_weights_info info;
+  FM_TRY(fm_weights_info_read(&info, weights));
+  info.ranges = (char *)(uintptr_t)fm_safetensors_metadata(file, FM_WEIGHTS_RANGES); // lent
+  const fm_status status = fm_weights_write(path, content->tensors, content->count, &info);
+  info.ranges = NULL;
+  fm_weights_info_release(&info);
   return status;
 }
 
-static fm_status export_fp16(const char *weights, const char *path) {
-  fm_weights_info info;
+static fm_status export_tensors(const char *weights, const char *path, fm_export_format format) {
   fm_safetensors *file;
-  FM_TRY(fm_weights_info_read(&info, weights));
-  fm_status status = fm_safetensors_open(&file, weights);
-  if (status >= 0) {
-    const char *ranges = fm_safetensors_metadata(file, FM_WEIGHTS_RANGES);
-    info.ranges = (char *)(uintptr_t)ranges; // lent
-    status = export_write_halves(file, path, &info);
-    info.ranges = NULL;
-    fm_safetensors_free(file);
-  }
-  fm_weights_info_release(&info);
+  FM_TRY(fm_safetensors_open(&file, weights));
+  export_content content;
+  fm_status status = export_content_make(&content, file, weights, format);
+  if (status >= 0)
+    status = export_write(file, &content, weights, path, format);
+  export_content_release(&content);
+  fm_safetensors_free(file);
   return status;
 }
 
@@ -192,6 +267,5 @@ fm_status fm_weights_export(const char *weights, const char *path,
                             const fm_export_options *options) {
   if (options->format == FM_EXPORT_ONNX)
     return export_onnx(weights, path, options);
-  return options->format == FM_EXPORT_FP16 ? export_fp16(weights, path)
-                                           : export_tensors(weights, path, options->format);
+  return export_tensors(weights, path, options->format);
 }

@@ -9,6 +9,7 @@ typedef enum fm_export_format {
   FM_EXPORT_TORCH,       // a state_dict for torch.load
   FM_EXPORT_SAFETENSORS, // the tensors alone
   FM_EXPORT_FP16,        // the weights file with 16 bits a number in its matrices and kernels
+  FM_EXPORT_INT8,        // the same with 8 bits (detect/weight_bytes.h)
   FM_EXPORT_FORMATS,
 } fm_export_format;
 

@@ -11,6 +11,7 @@
 
 #include "base/clones.h"
 #include "base/file.h"
+#include "detect/weight_bytes.h"
 #include "detect/weight_names.h"
 #include "detect/weight_ranges.h"
 #include "format/safetensors.h"
@@ -124,11 +125,12 @@ static bool weights_in_predictor(const char *name) {
   return strncmp(name, WEIGHTS_PREDICTOR, sizeof WEIGHTS_PREDICTOR - 1) == 0;
 }
 
-// The tensor of each parameter, NULL where the file has none; and what is left over.
+// The tensor of each parameter, NULL where the file has none, and its scales where it has 8 bits a
+// number; and what is left over.
 typedef struct weights_match {
   const char *path;
   fm_params *params;
-  const fm_st_tensor **tensors; // [number of parameters]
+  const fm_st_tensor **tensors, **scales; // [number of parameters]
   int found;
 } weights_match;
 
@@ -171,6 +173,8 @@ static fm_status weights_match_tensors(weights_match *match, const fm_safetensor
     int id = fm_params_find(match->params, tensor->name);
     if (id < 0 && fm_weight_name_modernise(renamed, tensor->name))
       id = fm_params_find(match->params, renamed);
+    if (id < 0 && fm_weight_is_scales(file, tensor))
+      continue;
     if (id < 0 || match->tensors[id]) {
       weights_list_add(&superfluous, tensor->name);
       continue;
@@ -179,6 +183,13 @@ static fm_status weights_match_tensors(weights_match *match, const fm_safetensor
     match->found++;
   }
   return weights_list_close(&superfluous, &report->superfluous, &report->superfluous_count);
+}
+
+static fm_status weights_find_scales(weights_match *match, const fm_safetensors *file) {
+  for (int id = 0; id < fm_params_count(match->params); id++)
+    if (match->tensors[id])
+      FM_TRY(fm_weight_scales(&match->scales[id], file, match->tensors[id], match->path));
+  return FM_OK;
 }
 
 static fm_status weights_list_missing(const weights_match *match, fm_weights_report *report) {
@@ -268,7 +279,7 @@ static fm_status weights_set(const weights_match *match, int id) {
   }
   float *values = malloc(count * sizeof *values);
   FM_CHECK_ALLOC(values);
-  fm_status status = fm_st_tensor_to_f32(tensor, values);
+  fm_status status = fm_weight_to_f32(tensor, match->scales[id], values);
   if (status >= 0)
     status = weights_check_finite(match, tensor, values, count);
   if (status >= 0)
@@ -301,12 +312,15 @@ static fm_status weights_load_file(weights_match *match, fm_safetensors **file,
   const int count = fm_params_count(match->params);
   match->tensors = calloc((size_t)count + 1, sizeof *match->tensors);
   FM_CHECK_ALLOC(match->tensors);
+  match->scales = calloc((size_t)count + 1, sizeof *match->scales);
+  FM_CHECK_ALLOC(match->scales);
   FM_TRY(weights_match_tensors(match, *file, report));
   if (match->found == 0)
     return fm_fail(FM_ERR_FORMAT, "%s: none of its tensors has a name of the model", match->path);
   FM_TRY(weights_list_missing(match, report));
   // All shapes before anything is set, so that a file that does not fit changes nothing.
   FM_TRY(weights_check_shapes(match, report));
+  FM_TRY(weights_find_scales(match, *file));
   return weights_take(match, file, report);
 }
 
@@ -317,6 +331,7 @@ fm_status fm_weights_load(fm_detector *detector, const char *path, fm_weights_re
   weights_match match = {.path = path, .params = fm_detector_params(detector)};
   const fm_status status = weights_load_file(&match, &file, report);
   free(match.tensors);
+  free(match.scales);
   fm_safetensors_free(file);
   if (status < 0)
     fm_weights_report_release(report);

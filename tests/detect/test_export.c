@@ -135,6 +135,126 @@ static void half_the_bytes_hold_the_same_detector(void **state) {
   fm_weights_info_release(&info);
 }
 
+// The largest number of the row that `tensor`, of fp32, has element `k` in.
+static float largest_beside(const fm_st_tensor *tensor, const float *values, size_t k) {
+  const size_t columns = tensor->bytes / sizeof(float) / (size_t)tensor->dims[0];
+  const size_t first = k / columns * columns;
+  float most = 0;
+  for (size_t i = 0; i < columns; i++)
+    most = fmaxf(most, fabsf(values[first + i]));
+  return most;
+}
+
+// Numbers within half a step of their row's largest over 127, the settings kept, loaded and written
+// on: 8 bits that were made once stay as they are.
+static void a_quarter_of_the_bytes_holds_the_same_detector(void **state) {
+  put_detector(state);
+  const fm_export_options bytes = {.format = FM_EXPORT_INT8};
+  const fm_export_options plain = {.format = FM_EXPORT_SAFETENSORS};
+  fm_bytes first, again;
+  fm_safetensors *file, *back;
+  fm_weights_info info;
+  assert_int_equal(fm_safetensors_open(&file, weights), FM_OK);
+  assert_int_equal(fm_weights_export(weights, out, &bytes), FM_OK);
+  assert_int_equal(fm_file_read(&first, out, 64 << 20), FM_OK);
+  assert_int_equal(fm_weights_info_read(&info, out), FM_OK);
+  assert_true(info.has_config && info.config.min_size == 100 && info.class_count == 2);
+  fm_detector *detector;
+  const fm_detector_options options = {
+      .config = &info.config, .class_count = 2, .precision = FM_F32};
+  assert_int_equal(fm_detector_new(&detector, &options), FM_OK);
+  fm_weights_report report;
+  assert_int_equal(fm_weights_load(detector, out, &report), FM_OK);
+  assert_int_equal(report.missing_count, 0);
+  assert_int_equal(report.superfluous_count, 0);
+  fm_weights_report_release(&report);
+  // As fp32 for others, and from there in 8 bits again.
+  assert_int_equal(fm_weights_export(out, weights, &plain), FM_OK);
+  assert_int_equal(fm_safetensors_open(&back, weights), FM_OK);
+  assert_int_equal(fm_safetensors_count(back), fm_safetensors_count(file));
+  size_t total = 0;
+  const fm_params *params = fm_detector_params(detector);
+  for (size_t i = 0; i < fm_safetensors_count(file); i++) {
+    const fm_st_tensor *a = fm_safetensors_tensor(file, i), *b = fm_safetensors_tensor(back, i);
+    assert_string_equal(a->name, b->name);
+    assert_int_equal(a->dtype, b->dtype);
+    total += a->bytes;
+    if (a->dtype != FM_ST_F32)
+      continue;
+    const size_t count = a->bytes / sizeof(float);
+    float *before = malloc(a->bytes), *after = malloc(a->bytes), *loaded = malloc(a->bytes);
+    assert_true(before && after && loaded);
+    memcpy(before, a->data, a->bytes);
+    memcpy(after, b->data, b->bytes);
+    fm_params_get(params, fm_params_find(params, a->name), loaded);
+    assert_memory_equal(loaded, after, a->bytes);
+    for (size_t k = 0; k < count; k++) {
+      const float step = a->rank < 2 ? 0 : largest_beside(a, before, k) / 127;
+      assert_true(fabsf(before[k] - after[k]) <= step * 0.5001f);
+    }
+    free(before);
+    free(after);
+    free(loaded);
+  }
+  assert_true(first.size * 3 < total);
+  fm_detector_free(detector);
+  fm_safetensors_free(file);
+  fm_safetensors_free(back);
+  assert_int_equal(fm_weights_export(out, weights, &bytes), FM_OK);
+  assert_int_equal(fm_file_read(&again, weights, 64 << 20), FM_OK);
+  assert_int_equal(first.size, again.size);
+  assert_memory_equal(first.data, again.data, first.size);
+  free(first.data);
+  free(again.data);
+  fm_weights_info_release(&info);
+}
+
+static void rows_in_8_bits_have_scales_of_their_own(void **state) {
+  (void)state;
+  static const float numbers[] = {-2, 1, 0, 0, 3e-45f, 0, 127, 63.4f};
+  static const float endless[] = {1, INFINITY};
+  const fm_st_tensor tensors[] = {
+      {.name = "a", .rank = 2, .dims = {4, 2}, .data = numbers, .bytes = sizeof numbers},
+      {.name = "b", .rank = 2, .dims = {1, 2}, .data = endless, .bytes = sizeof endless}};
+  assert_int_equal(fm_weights_write(weights, tensors, 2, &(fm_weights_info){0}), FM_OK);
+  assert_int_equal(fm_weights_export(weights, out, &(fm_export_options){.format = FM_EXPORT_INT8}),
+                   FM_OK);
+  fm_safetensors *file;
+  assert_int_equal(fm_safetensors_open(&file, out), FM_OK);
+  static const int8_t expected[] = {-127, 64, 0, 0, 0, 0, 127, 63};
+  const float scales[] = {2.0f / 127, 1, 1, 1};
+  const fm_st_tensor *a = fm_safetensors_find(file, "a");
+  const fm_st_tensor *of_a = fm_safetensors_find(file, "a.scale");
+  assert_true(a && a->dtype == FM_ST_I8 && of_a && of_a->bytes == sizeof scales);
+  assert_memory_equal(a->data, expected, sizeof expected);
+  assert_memory_equal(of_a->data, scales, sizeof scales);
+  assert_int_equal(fm_safetensors_find(file, "b")->dtype, FM_ST_F32);
+  assert_null(fm_safetensors_find(file, "b.scale"));
+  fm_safetensors_free(file);
+}
+
+static void scales_that_are_not_one_a_row_are_refused(void **state) {
+  (void)state;
+  static const int8_t bytes[] = {1, 2, 3, 4};
+  static const float scales[] = {1, 2, 3};
+  fm_st_tensor tensors[] = {
+      {.name = "a", .dtype = FM_ST_I8, .rank = 2, .dims = {2, 2}, .data = bytes, .bytes = 4},
+      {.name = "a.scale", .rank = 1, .dims = {3}, .data = scales, .bytes = sizeof scales}};
+  const fm_export_options plain = {.format = FM_EXPORT_SAFETENSORS};
+  assert_int_equal(fm_weights_write(weights, tensors, 2, &(fm_weights_info){0}), FM_OK);
+  assert_refused(&plain, FM_ERR_FORMAT, "a.scale is not one F32 for each row of a");
+  tensors[1].dims[0] = 2;
+  tensors[1].bytes = 2 * sizeof *scales;
+  assert_int_equal(fm_weights_write(weights, tensors, 2, &(fm_weights_info){0}), FM_OK);
+  assert_int_equal(fm_weights_export(weights, out, &plain), FM_OK);
+  fm_safetensors *file;
+  assert_int_equal(fm_safetensors_open(&file, out), FM_OK);
+  static const float expected[] = {1, 2, 6, 8};
+  assert_int_equal(fm_safetensors_count(file), 1);
+  assert_memory_equal(fm_safetensors_tensor(file, 0)->data, expected, sizeof expected);
+  fm_safetensors_free(file);
+}
+
 static void what_is_too_large_for_16_bits_keeps_32(void **state) {
   (void)state;
   static const float numbers[] = {1, 70000};
@@ -172,6 +292,9 @@ int main(void) {
       cmocka_unit_test(sizes_are_multiples_of_32_and_follow_the_settings),
       cmocka_unit_test(tensors_become_a_state_dict_and_lose_their_settings),
       cmocka_unit_test(half_the_bytes_hold_the_same_detector),
+      cmocka_unit_test(a_quarter_of_the_bytes_holds_the_same_detector),
+      cmocka_unit_test(rows_in_8_bits_have_scales_of_their_own),
+      cmocka_unit_test(scales_that_are_not_one_a_row_are_refused),
       cmocka_unit_test(what_is_too_large_for_16_bits_keeps_32),
       cmocka_unit_test(what_is_no_whole_detector_is_refused_as_onnx),
   };
