@@ -14,3 +14,16 @@ def iou(a, b):
 def detections(path):
     """What facemask evaluate wrote: (picture, label, box, score)."""
     return [(Path(row["file_name"]).stem, row["category_id"], row["bbox"], row["score"]) for row in json.load(open(path))]
+
+
+def places(found):
+    """The faces that detections (label, box, score) stand for, as src/predict/refine.c groups them: lists, the strongest one first,
+    of what overlaps it by half, each class once."""
+    left = sorted(found, key=lambda row: -row[2])
+    while left:
+        group, others = [], []
+        for row in left:
+            fits = all(row[0] != member[0] for member in group) and iou(left[0][1], row[1]) >= 0.5
+            (group if fits else others).append(row)
+        yield group
+        left = others

@@ -14,8 +14,8 @@
 static const fm_cli_option export_options[] = {
     {"--weights", "FILE", "the weights file"},
     {"--format", "onnx|torch|safetensors|fp16|int8",
-     "the whole detector, a state_dict, the tensors alone, or the weights file in half or a quarter "
-     "of its bytes"},
+     "the whole detector, a state_dict, the tensors alone, or the weights file in half or a "
+     "quarter of its bytes"},
     {"--calibrate", "DATA",
      "instead: the weights file with the ranges for --precision int8, measured on these pictures"},
     {"--split", "FILE", "calibrate on a part of the data, as facemask split wrote it"},
@@ -29,12 +29,9 @@ static const fm_cli_option export_options[] = {
 };
 enum { EXPORT_PICTURES = 128 };
 
-static const char *const export_formats[] = {[FM_EXPORT_ONNX] = "onnx",
-                                             [FM_EXPORT_TORCH] = "torch",
-                                             [FM_EXPORT_SAFETENSORS] = "safetensors",
-                                             [FM_EXPORT_FP16] = "fp16",
-                                             [FM_EXPORT_INT8] = "int8",
-                                             [FM_EXPORT_FORMATS] = NULL};
+static const char *const export_formats[] = {
+    [FM_EXPORT_ONNX] = "onnx", [FM_EXPORT_TORCH] = "torch", [FM_EXPORT_SAFETENSORS] = "safetensors",
+    [FM_EXPORT_FP16] = "fp16", [FM_EXPORT_INT8] = "int8",   [FM_EXPORT_FORMATS] = NULL};
 
 static fm_status export_parse_format(const char *word, fm_export_format *out) {
   for (int i = 0; word && export_formats[i]; i++)
@@ -43,7 +40,9 @@ static fm_status export_parse_format(const char *word, fm_export_format *out) {
       return FM_OK;
     }
   const char *near = word ? fm_nearest_word(word, export_formats) : NULL;
-  return fm_fail(FM_ERR_ARGUMENT, "--format: onnx, torch, safetensors, fp16 or int8 is needed%s%s%s",
+  return fm_fail(FM_ERR_ARGUMENT,
+                 "--format: onnx, torch, safetensors, fp16 or int8 is "
+                 "needed%s%s%s",
                  near ? "; did you mean " : "", near ? near : "", near ? "?" : "");
 }
 
@@ -117,7 +116,8 @@ static fm_status export_run(const fm_cli *cli) {
 
 const fm_verb fm_verb_export = {
     .name = "export",
-    .usage = "--weights FILE (--format onnx|torch|safetensors|fp16|int8 | --calibrate DATA) --out FILE",
+    .usage = "--weights FILE (--format onnx|torch|safetensors|fp16|int8 | --calibrate DATA) "
+             "--out FILE",
     .summary = "write a weights file in the form of another program, or ready for int8",
     .options = export_options,
     .positional_min = 0,

@@ -100,9 +100,10 @@ static fm_status export_quarter(export_content *content, fm_st_tensor *tensor) {
   void *bytes, *factors, *name;
   FM_TRY(export_hold(content, count, &bytes));
   FM_TRY(export_hold(content, rows * sizeof(float), &factors));
-  FM_TRY(export_hold(content, strlen(tensor->name) + sizeof FM_WEIGHT_SCALES, &name));
+  const size_t length = strlen(tensor->name) + sizeof FM_WEIGHT_SCALES;
+  FM_TRY(export_hold(content, length, &name));
   fm_weight_to_bytes(wide.data, rows, count / rows, bytes, factors);
-  sprintf(name, "%s" FM_WEIGHT_SCALES, tensor->name);
+  snprintf(name, length, "%s" FM_WEIGHT_SCALES, tensor->name);
   tensor->dtype = FM_ST_I8;
   tensor->data = bytes;
   tensor->bytes = count;

@@ -66,8 +66,8 @@ fm_box_coder fm_roi_coder(int stage);
 // Moves the batch's boxes to where the stage that gave `outputs` sees them, by the deltas of their
 // likeliest class, for the next stage. In training a row's own class serves where it has one, and
 // the rows are matched with the true boxes anew, at an IoU that rises by 0.1 a stage; in detection
-// the stage's class scores are kept for the mean that fm_roi_heads_detect takes, and rows whose mean
-// so far is below cascade_score_thresh for all classes together are dropped.
+// the stage's class scores are kept for the mean that fm_roi_heads_detect takes, and rows are
+// dropped whose mean so far is below cascade_score_thresh for all classes together.
 FM_MUST_USE fm_status fm_roi_heads_refine(fm_roi_heads *heads, fm_roi_batch *batch,
                                           const fm_roi_outputs *outputs, const fm_input *inputs,
                                           const fm_model_config *config, bool training);

@@ -1,5 +1,5 @@
-// Weights in 8 bits a number: a tensor NAME of whole numbers from -127 to 127 (FM_ST_I8), and beside
-// it NAME.scale (FM_ST_F32), what each row (of the first dimension) is multiplied by.
+// Weights in 8 bits a number: a tensor NAME of whole numbers from -127 to 127 (FM_ST_I8), and
+// beside it NAME.scale (FM_ST_F32), what each row (of the first dimension) is multiplied by.
 #ifndef FM_DETECT_WEIGHT_BYTES_H
 #define FM_DETECT_WEIGHT_BYTES_H
 

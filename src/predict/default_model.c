@@ -10,7 +10,10 @@
 #include "base/file.h"
 
 #define DEFAULT_DETECTOR "models/default.safetensors"
-#define DEFAULT_CLASSIFIER "classifier.safetensors" // beside it
+
+// Beside it, in the order in which they are asked.
+static const char *const default_model_classifiers[] = {"classifier.safetensors",
+                                                        "second_classifier.safetensors", NULL};
 
 static const char *const default_model_places[] = {
     DEFAULT_DETECTOR,          "../share/facemask/" DEFAULT_DETECTOR, "../" DEFAULT_DETECTOR,
@@ -43,17 +46,24 @@ static fm_status default_model_chosen(fm_default_model *model, const char *list)
   }
 }
 
-// The classifier may be left out of an installation that has no room for it.
-static fm_status default_model_complete(fm_default_model *model, const char *detector) {
-  FM_TRY(default_model_add(model, detector, strlen(detector)));
+static fm_status default_model_add_beside(fm_default_model *model, const char *detector,
+                                          const char *name) {
   const char *slash = strrchr(detector, '/');
-  char *classifier;
-  if (asprintf(&classifier, "%.*s/" DEFAULT_CLASSIFIER, (int)(slash - detector), detector) < 0)
+  char *path;
+  if (asprintf(&path, "%.*s/%s", (int)(slash - detector), detector, name) < 0)
     return fm_fail(FM_ERR_MEMORY, "out of memory");
   const fm_status status =
-      fm_path_exists(classifier) ? default_model_add(model, classifier, strlen(classifier)) : FM_OK;
-  free(classifier);
+      fm_path_exists(path) ? default_model_add(model, path, strlen(path)) : FM_OK;
+  free(path);
   return status;
+}
+
+// Classifiers may be left out of an installation that has no room for them.
+static fm_status default_model_complete(fm_default_model *model, const char *detector) {
+  FM_TRY(default_model_add(model, detector, strlen(detector)));
+  for (const char *const *name = default_model_classifiers; *name; ++name)
+    FM_TRY(default_model_add_beside(model, detector, *name));
+  return FM_OK;
 }
 
 static fm_status default_model_search(fm_default_model *model) {

@@ -1,4 +1,4 @@
-// The model that ships with the program: a detector, and the classifier of the faces it finds.
+// The model that ships with the program: a detector, and the classifiers of the faces it finds.
 #ifndef FM_PREDICT_DEFAULT_MODEL_H
 #define FM_PREDICT_DEFAULT_MODEL_H
 
@@ -13,8 +13,8 @@ typedef struct fm_default_model {
 
 // The files that $FACEMASK_MODEL names with ':' between them, or models/default.safetensors beside
 // the program or up to three folders above it (a build tree), or in share/facemask of its
-// installation, and classifier.safetensors beside it where there is one. FM_ERR_IO, saying where it
-// was looked for, when there is none.
+// installation, and classifier.safetensors and second_classifier.safetensors where they are beside
+// it. FM_ERR_IO, saying where it was looked for, when there is none.
 FM_MUST_USE fm_status fm_default_model_find(fm_default_model *out);
 void fm_default_model_release(fm_default_model *model);
 

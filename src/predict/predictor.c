@@ -546,7 +546,7 @@ static fm_status predictor_refine(const fm_predictor *self, const predictor_cont
       .classifier_count = count,
       .class_count = self->classes.count,
       .size_context = fm_detector_config(classifiers[0])->size_context,
-      .score = self->score >= 0 ? self->score : first->box_score_thresh,
+      .score = fmaxf(self->score, 0),
       .limit = (size_t)first->box_detections_per_img,
   };
   return fm_refine_detections(&options, image, out);

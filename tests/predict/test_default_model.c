@@ -32,7 +32,7 @@ static void the_environment_names_files(void **state) {
 }
 
 // Built beside the sources the program finds models/, elsewhere it says what is missing.
-static void detector_and_classifier_lie_beside_the_program(void **state) {
+static void detector_and_classifiers_lie_beside_the_program(void **state) {
   (void)state;
   static const char *const nothing[] = {NULL, "", ":"};
   for (size_t i = 0; i < sizeof nothing / sizeof *nothing; ++i) {
@@ -42,10 +42,12 @@ static void detector_and_classifier_lie_beside_the_program(void **state) {
     else
       unsetenv("FACEMASK_MODEL");
     if (fm_default_model_find(&model) == FM_OK) {
-      assert_int_equal(model.count, 2);
-      assert_true(ends_with(model.paths[0], "/models/default.safetensors"));
-      assert_true(ends_with(model.paths[1], "/models/classifier.safetensors"));
-      assert_true(fm_path_exists(model.paths[0]) && fm_path_exists(model.paths[1]));
+      static const char *const files[] = {"/models/default.safetensors",
+                                          "/models/classifier.safetensors",
+                                          "/models/second_classifier.safetensors"};
+      assert_int_equal(model.count, 3);
+      for (int k = 0; k < model.count; ++k)
+        assert_true(ends_with(model.paths[k], files[k]) && fm_path_exists(model.paths[k]));
     } else {
       assert_non_null(strstr(fm_error_message(), "no models/default.safetensors"));
     }
@@ -56,7 +58,7 @@ static void detector_and_classifier_lie_beside_the_program(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(the_environment_names_files),
-      cmocka_unit_test(detector_and_classifier_lie_beside_the_program),
+      cmocka_unit_test(detector_and_classifiers_lie_beside_the_program),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

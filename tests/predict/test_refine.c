@@ -109,27 +109,35 @@ static void deal(const float *shares, const float *mean, float sure, float *out)
     out[k] = (float)(pooled[k] / sum) * sure;
 }
 
-// The scores of a face by a first classifier and then, where that leaves doubts, a second one, of
-// which `background` know the background; how many were asked.
-static int deal_by(fm_detector *const *classifiers, int count, int background,
-                   const fm_image *image, fm_box box, const float *shares, float sum, float *out) {
-  float mean[CLASSES] = {0}, is_face = 0, sure = fminf(sum, 1), most = 0;
-  for (int i = 0; i < count; i++) {
+// A face as the detector gives it, and the classifiers behind it, of which the first `background`
+// know the background.
+typedef struct face {
+  fm_detector *const *classifiers;
+  int count, background;
+  fm_box box;
+  float shares[CLASSES], sum;
+} face;
+
+// The scores of a face by a first classifier and then, where that leaves doubts, a second one; how
+// many were asked.
+static int deal_by(const face *self, const fm_image *image, float *out) {
+  float mean[CLASSES] = {0}, is_face = 0, sure = fminf(self->sum, 1), most = 0;
+  for (int i = 0; i < self->count; i++) {
     float own[CLASSES + 1] = {0};
-    probabilities_of(classifiers[i], image, box, own);
-    const float face = own[0] + own[1] + own[2];
-    if (i < background) {
-      is_face = (is_face * (float)i + face) / (float)(i + 1);
-      sure = expf(0.7f * logf(fminf(sum, 1)) + 0.3f * logf(is_face + 0.01f));
+    probabilities_of(self->classifiers[i], image, self->box, own);
+    const float known = own[0] + own[1] + own[2];
+    if (i < self->background) {
+      is_face = (is_face * (float)i + known) / (float)(i + 1);
+      sure = expf(0.7f * logf(fminf(self->sum, 1)) + 0.3f * logf(is_face + 0.01f));
     }
     for (int k = 0; k < CLASSES; k++)
-      mean[k] = (mean[k] * (float)i + own[k] / face) / (float)(i + 1);
-    deal(shares, mean, sure, out);
+      mean[k] = (mean[k] * (float)i + own[k] / known) / (float)(i + 1);
+    deal(self->shares, mean, sure, out);
     most = fmaxf(out[0], fmaxf(out[1], out[2])) / sure;
     if (most >= 0.85f || sure < 0.1f)
       return i + 1;
   }
-  return count;
+  return self->count;
 }
 
 static void assert_scores(const fm_detections *list, const fm_box *boxes, const float *expected) {
@@ -152,11 +160,14 @@ static void scores_are_dealt_out_to_all_classes(void **state) {
     fm_detections list = refined(classifiers, count, &image, list_of(before, 3));
     assert_int_equal(list.count, 2 * CLASSES);
     // A face's scores add up to 1.2, of which 1 counts.
-    const float shares_a[] = {0, 0.7f / 1.2f, 0.5f / 1.2f}, shares_b[] = {1, 0, 0};
+    const face faces[] = {
+        {classifiers, count, 0, a, {0, 0.7f / 1.2f, 0.5f / 1.2f}, 1.2f},
+        {classifiers, count, 0, b, {1, 0, 0}, 0.6f},
+    };
     float expected[CLASSES];
-    asked[0] = deal_by(classifiers, count, 0, &image, a, shares_a, 1.2f, expected);
+    asked[0] = deal_by(&faces[0], &image, expected);
     assert_scores(&list, boxes_a, expected);
-    asked[1] = deal_by(classifiers, count, 0, &image, b, shares_b, 0.6f, expected);
+    asked[1] = deal_by(&faces[1], &image, expected);
     assert_scores(&list, boxes_b, expected);
     for (size_t i = 1; i < list.count; i++)
       assert_true(list.items[i].score <= list.items[i - 1].score);
@@ -183,9 +194,9 @@ static void the_background_counts_against_a_face(void **state) {
   for (int count = 1; count <= 2; count++) {
     fm_detections list = refined(classifiers, count, &image, list_of(before, 2));
     assert_int_equal(list.count, CLASSES);
-    const float shares[] = {0.375f, 0.625f, 0};
+    const face only = {classifiers, count, 1, box, {0.375f, 0.625f, 0}, 0.8f};
     float expected[CLASSES];
-    assert_int_equal(deal_by(classifiers, count, 1, &image, box, shares, 0.8f, expected), count);
+    assert_int_equal(deal_by(&only, &image, expected), count);
     assert_scores(&list, boxes, expected);
     fm_detections_release(&list);
   }
