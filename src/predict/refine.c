@@ -279,8 +279,8 @@ static void refine_keep(refine_work *work, const refine_face *face) {
   for (int k = 0; k < work->options->class_count; ++k) {
     const fm_detection *before = face->group[k];
     if ((before || face->asked > 0) && face->scores[k] >= work->options->score)
-      work->out.items[work->out.count++] = (fm_detection){
-          before ? before->box : face->leader->box, k + 1, face->scores[k]};
+      work->out.items[work->out.count++] =
+          (fm_detection){before ? before->box : face->leader->box, k + 1, face->scores[k]};
   }
 }
 
