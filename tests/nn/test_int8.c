@@ -63,6 +63,11 @@ static void test_linear_flattens_whole_numbers_in_the_order_of_its_weights(void 
   int8_run_linear(FM_U8, (fm_shape){3, 8, 3, 3}, 128, true); // weights turned in two parts
   int8_run_linear(FM_S8, (fm_shape){3, 8, 3, 3}, 128, false);
   int8_run_linear(FM_F32, (fm_shape){3, 8, 3, 3}, 21, true);
+  // Large enough to be dealt out by rows, where oneDNN has a product for one thread alone; the last
+  // cannot be.
+  int8_run_linear(FM_S8, (fm_shape){36, 96, 7, 7}, 64, true);
+  int8_run_linear(FM_U8, (fm_shape){320, 248, 1, 1}, 128, false);
+  int8_run_linear(FM_S8, (fm_shape){37, 96, 7, 7}, 64, true);
 }
 
 // --- the other ops, by their own cases

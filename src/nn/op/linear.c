@@ -1,6 +1,7 @@
 // y = act(x weight^T + bias); x (n,c,h,w) flattened in the order c,h,w, weight (OUT, c h w), y
 // (n,OUT,1,1).
 #include <math.h>
+#include <omp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +12,7 @@
 #include "nn/op.h"
 #include "nn/op/int8.h"
 #include "nn/op/linear.h"
+#include "nn/op/linear_slices.h"
 #include "nn/params_layout.h"
 #include "nn/primitive.h"
 #include "nn/working.h"
@@ -27,6 +29,7 @@ typedef struct linear_state {
   bool multiplies;                     // forward is a product of matrices to oneDNN
   bool int8, converts;                 // converts: x arrives in another number type or order
   float *int8_bias;                    // of the product in whole numbers, else NULL
+  fm_linear_slices slices;             // which take the place of `forward` where there are several
   fm_working *weight, *bias, *weight_backward;
   fm_tensor x; // x as the product reads it
   size_t scratch_x_forward, scratch_pad_forward;
@@ -82,20 +85,28 @@ static void linear_flatten(fm_op_context *context) {
   state->flat = state->turned || (pixel && (x->block == 1 || interleaved));
   // Its matrix product is a tenth faster than its inner product, where only that is needed.
   state->multiplies = state->flat && narrow;
+  const size_t inputs = (size_t)x->shape.c * (size_t)x->shape.h * (size_t)x->shape.w;
+  const int outputs = context->y.shape.c;
+  const bool single = state->int8 && !fm_nn_has_vnni(); // oneDNN's product is
+  state->slices.count = single ? fm_linear_slices_count(x->shape.n, inputs, outputs) : 1;
+  state->slices.rows = x->shape.n / state->slices.count;
+  state->slices.inputs = (int)inputs;
+  state->slices.outputs = outputs;
 }
 
 static fm_status linear_make_descs(linear_descs *d, fm_op_context *context) {
   linear_state *state = context->state;
-  const fm_tensor *x = &state->x;
   linear_flatten(context);
+  fm_tensor slice = state->x, *x = &slice;
+  x->shape.n = state->slices.rows;
   const dnnl_data_type_t type = fm_dnnl_type(x->dtype);
   if (state->flat) {
-    const dnnl_dims_t dims = {x->shape.n, (dnnl_dim_t)x->shape.c * x->shape.h * x->shape.w};
+    const dnnl_dims_t dims = {x->shape.n, state->slices.inputs};
     FM_DNNL(dnnl_memory_desc_init_by_tag(&d->x, 2, dims, type, dnnl_ab));
   } else {
     FM_TRY(fm_dnnl_desc(&d->x, x));
   }
-  const dnnl_dims_t out = {context->y.shape.n, context->y.shape.c};
+  const dnnl_dims_t out = {x->shape.n, context->y.shape.c};
   FM_DNNL(dnnl_memory_desc_init_by_tag(&d->y, 2, out, fm_dnnl_type(context->y.dtype), dnnl_ab));
   const dnnl_dims_t channels = {context->y.shape.c}, row = {1, context->y.shape.c};
   if (state->multiplies)
@@ -158,9 +169,19 @@ static fm_status linear_forward_pd(dnnl_primitive_desc_t *pd, const fm_op_contex
 }
 
 // Takes over pd.
+static fm_status linear_take_slices(linear_state *state, const linear_descs *d,
+                                    dnnl_primitive_desc_t pd) {
+  const fm_status status = fm_linear_slices_make(&state->slices, pd, &d->x, &d->y, &d->bias);
+  dnnl_primitive_desc_destroy(pd);
+  return status;
+}
+
+// Takes over pd.
 static fm_status linear_take_forward(fm_op_context *context, const linear_descs *d,
                                      dnnl_primitive_desc_t pd) {
   linear_state *state = context->state;
+  if (state->slices.count > 1)
+    return linear_take_slices(state, d, pd);
   const dnnl_memory_desc_t weight = *dnnl_primitive_desc_query_md(pd, dnnl_query_weights_md, 0);
   FM_TRY(fm_primitive_init(&state->forward, pd));
   FM_TRY(fm_primitive_add(&state->forward, DNNL_ARG_SRC, &d->x));
@@ -185,7 +206,7 @@ static fm_status linear_prepare_forward(fm_op_context *context, const linear_des
 
 // In whole numbers: a first descriptor gives the weights' layout, and so their scales, which the
 // primitive is made with.
-static fm_status linear_prepare_int8(fm_op_context *context, const linear_descs *d) {
+static fm_status linear_describe_int8(fm_op_context *context, const linear_descs *d) {
   linear_state *state = context->state;
   fm_int8_product product = {.channels = context->y.shape.c,
                              .act = linear_options_of(context->node)->act,
@@ -206,6 +227,17 @@ static fm_status linear_prepare_int8(fm_op_context *context, const linear_descs 
   FM_TRY(fm_int8_attributes(&attributes, &product));
   FM_TRY(linear_forward_pd(&pd, context, d, attributes));
   return linear_take_forward(context, d, pd);
+}
+
+// A slice's product is one thread's, which oneDNN asks for when it is described.
+static fm_status linear_prepare_int8(fm_op_context *context, const linear_descs *d) {
+  const linear_state *state = context->state;
+  const int threads = omp_get_max_threads();
+  if (state->slices.count > 1)
+    omp_set_num_threads(1);
+  const fm_status status = linear_describe_int8(context, d);
+  omp_set_num_threads(threads);
+  return status;
 }
 
 static fm_status linear_prepare_data(fm_op_context *context, const linear_descs *d,
@@ -283,7 +315,9 @@ static fm_status linear_prepare(fm_op_context *context) {
   size_t converted = state->converts ? fm_tensor_bytes(&state->x) : 0;
   size_t used_forward = 0;
   state->scratch_x_forward = linear_take(&used_forward, converted);
-  state->scratch_pad_forward = linear_take(&used_forward, state->forward.scratchpad_bytes);
+  const size_t slices = (size_t)state->slices.count * state->slices.pad_bytes;
+  state->scratch_pad_forward =
+      linear_take(&used_forward, slices > 0 ? slices : state->forward.scratchpad_bytes);
   context->forward_scratch_bytes = used_forward;
   context->reads_x_in_backward[0] = context->trains;
   context->reads_y_in_backward = o->act != FM_ACT_NONE;
@@ -316,6 +350,14 @@ static fm_status linear_forward(fm_op_context *context) {
   FM_TRY(fm_working_data(state->bias, &bias));
   if (state->int8)
     bias = state->int8_bias;
+  if (state->slices.count > 1) {
+    state->slices.source = linear_source(context, state->scratch_x_forward);
+    state->slices.weight = weight;
+    state->slices.bias = bias;
+    state->slices.result = context->y.data;
+    state->slices.pad = (uint8_t *)context->scratch + state->scratch_pad_forward;
+    return fm_linear_slices_run(&state->slices);
+  }
   fm_primitive_set(&state->forward, DNNL_ARG_SRC, linear_source(context, state->scratch_x_forward));
   fm_primitive_set(&state->forward, DNNL_ARG_WEIGHTS, weight);
   fm_primitive_set(&state->forward, DNNL_ARG_BIAS, bias);
@@ -421,6 +463,7 @@ static fm_status linear_backward(fm_op_context *context) {
 static void linear_release(fm_op_context *context) {
   linear_state *state = context->state;
   fm_primitive_release(&state->forward);
+  fm_linear_slices_release(&state->slices);
   fm_primitive_release(&state->backward_data);
   fm_primitive_release(&state->backward_weights);
   fm_primitive_release(&state->weight_gradient_reorder);
