@@ -44,7 +44,8 @@ struct fm_predictor {
   fm_classes classes;
   bool names_known;
   bool agnostic;
-  float score;                                                   // of what is fused
+  bool refines;                                                  // there are classifiers
+  float score;                                                   // of what is found
   predictor_view views[FM_PREDICTOR_MEMBERS_MAX * FM_VIEWS_MAX]; // member by member
   int view_count;
   pthread_mutex_t mutex; // guards `idle` and the making of contexts
@@ -236,6 +237,7 @@ static fm_status predictor_add_member(fm_predictor *self, const fm_predictor_opt
       .config = &member->config, .class_count = count, .precision = precision, .blank = true};
   FM_TRY(fm_detector_new(&member->detector, &detector));
   predictor_add_views(self, &member->config);
+  self->refines = self->refines || !detects;
   ++self->member_count; // from here on fm_predictor_free frees the detector
   FM_TRY(predictor_load_weights(member->detector, path));
   return precision == FM_S8 ? fm_weight_ranges_load(member->detector, path) : FM_OK;
@@ -508,12 +510,13 @@ static void predictor_round(fm_detections *list, bool inclusive) {
 }
 
 // A single list is fused too when its scores are to tell the overlap.
+// What classifiers may still raise is not left out before they have a word on it.
 static fm_status predictor_fuse(predictor_looks *looks, fm_detections *out) {
   const fm_predictor *self = looks->predictor;
   const fm_model_config *first = &self->members[0].config;
   const fm_fuse_options fuse = {.threshold = first->box_nms_thresh,
                                 .agnostic = self->agnostic,
-                                .score = self->score,
+                                .score = self->refines ? -1 : self->score,
                                 .limit = (size_t)first->box_detections_per_img,
                                 .sizes = looks->sizes,
                                 .seen = looks->seen,

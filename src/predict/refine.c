@@ -53,12 +53,12 @@ static fm_status refine_cut(const fm_detector *classifier, const fm_image *image
   return FM_OK;
 }
 
-// The detections of one face by class, NULL where there is none; its scores, and what they add up
-// to; the sum of the probabilities, given that it is a face, of the `asked` classifiers, and of
-// that by the `knowing` ones of them that know the background.
+// The detections of one face by class, NULL where there is none, and what their scores add up to;
+// its scores now, and how surely it is a face; the sum of the probabilities, given that it is one,
+// of the `asked` classifiers, and of that by the `knowing` ones of them that know the background.
 typedef struct refine_face {
   const fm_detection *leader, **group;
-  float *scores, *words, sum, is_face;
+  float sum, *scores, sure, *words, is_face;
   int asked, knowing;
 } refine_face;
 
@@ -129,11 +129,12 @@ static bool refine_sees(const refine_work *work, const fm_detection *leader) {
   return sees;
 }
 
-// Whether the detectors leave doubts about a face.
-static bool refine_doubts(const refine_face *face) {
+// Whether the detectors leave doubts about a face that may still have a score that is asked for.
+static bool refine_doubts(const refine_work *work, const refine_face *face) {
   const float most = face->leader->score;
   const bool clear = face->sum > FM_REFINE_SURE && most > FM_REFINE_CLEAR * face->sum;
-  return most >= FM_REFINE_LEAST && !clear;
+  return most >= FM_REFINE_LEAST && !clear &&
+         powf(fminf(face->sum, 1), 1 - FM_REFINE_FACE) >= work->options->score;
 }
 
 // The face of `first`, a detection that no stronger one has taken.
@@ -155,7 +156,8 @@ static void refine_gather(refine_work *work, const fm_detections *list, size_t f
     face->sum += d->score;
     work->taken[i] = true;
   }
-  if (refine_doubts(face) && refine_sees(work, leader))
+  face->sure = fminf(face->sum, 1);
+  if (refine_doubts(work, face) && refine_sees(work, leader))
     work->doubted[work->doubted_count++] = face;
 }
 
@@ -174,9 +176,9 @@ static void refine_add(refine_face *face, const float *own, int classes, bool kn
   ++face->knowing;
 }
 
-// How surely a face is there: what its detections add up to before, and what the classifiers say.
-static float refine_sure(const refine_face *face, float sum) {
-  const float sure = fminf(sum, 1);
+// How surely a face is there: what its detections add up to, and what the classifiers say.
+static float refine_sure(const refine_face *face) {
+  const float sure = fminf(face->sum, 1);
   if (face->knowing == 0)
     return sure;
   const float known = fminf(face->is_face / (float)face->knowing + FM_REFINE_FLOOR, 1);
@@ -187,18 +189,16 @@ static float refine_sure(const refine_face *face, float sum) {
 static void refine_deal(const refine_work *work, refine_face *face) {
   const int classes = work->options->class_count;
   FM_ASSERT(classes <= FM_CLASSES_MAX);
-  float sum = 0, pooled[FM_CLASSES_MAX], total = 0;
-  for (int k = 0; k < classes; ++k)
-    sum += face->group[k] ? face->group[k]->score : 0;
+  float pooled[FM_CLASSES_MAX], total = 0;
   for (int k = 0; k < classes; ++k) {
-    const float share = face->group[k] ? face->group[k]->score / sum : 0;
+    const float share = face->group[k] ? face->group[k]->score / face->sum : 0;
     pooled[k] = powf(share + FM_REFINE_FLOOR, 1 - FM_REFINE_SHARE) *
                 powf(face->words[k] / (float)face->asked + FM_REFINE_FLOOR, FM_REFINE_SHARE);
     total += pooled[k];
   }
-  face->sum = refine_sure(face, sum);
+  face->sure = refine_sure(face);
   for (int k = 0; k < classes; ++k)
-    face->scores[k] = face->sum * pooled[k] / total;
+    face->scores[k] = face->sure * pooled[k] / total;
 }
 
 // Asks a classifier about `count` faces.
@@ -222,7 +222,7 @@ static bool refine_still_doubts(const refine_work *work, const refine_face *face
   float most = 0;
   for (int k = 0; k < work->options->class_count; ++k)
     most = fmaxf(most, face->scores[k]);
-  return face->sum >= FM_REFINE_WORTH && most < FM_REFINE_AGREED * face->sum;
+  return face->sure >= FM_REFINE_WORTH && most < FM_REFINE_AGREED * face->sure;
 }
 
 static fm_status refine_classify_all(refine_work *work) {
@@ -246,6 +246,7 @@ static double refine_log_size(const refine_face *face) {
   return log((double)fminf(fmaxf(fm_box_area(face->leader->box), FLT_MIN), FLT_MAX)) / 2;
 }
 
+// What the detectors say, so that who is asked changes nothing for others.
 static double refine_weight(const refine_face *face) {
   return fmin((double)face->sum, 1);
 }
@@ -254,11 +255,12 @@ static double refine_weight(const refine_face *face) {
 // weights, and of the logarithms of the sizes times these.
 static float refine_company(const refine_face *face, double weights, double sizes, float context) {
   const double own = refine_weight(face), size = refine_log_size(face), others = weights - own;
-  if (own <= 0 || own >= 1 || others < (double)FM_REFINE_COMPANY)
+  const double sure = (double)face->sure;
+  if (sure <= 0 || sure >= 1 || others < (double)FM_REFINE_COMPANY)
     return 1;
   const double smaller = fmin(size - (sizes - own * size) / others, 0);
-  const double odds = own / (1 - own) * exp((double)context * smaller);
-  return (float)(odds / (1 + odds) / own);
+  const double odds = sure / (1 - sure) * exp((double)context * smaller);
+  return (float)(odds / (1 + odds) / sure);
 }
 
 static void refine_compare_sizes(refine_work *work) {

@@ -33,7 +33,8 @@ typedef struct fm_refine_options {
 // Classifiers are asked about what is in doubt. Faces stay as they are where no class has a score
 // of FM_REFINE_LEAST, and where the sum is above FM_REFINE_SURE and one class has more than
 // FM_REFINE_CLEAR of it. After the first classifier the others are asked, one after another, while
-// no class has FM_REFINE_AGREED of what is dealt out, and only of faces of FM_REFINE_WORTH.
+// no class has FM_REFINE_AGREED of what is dealt out, and only of faces of FM_REFINE_WORTH. Nor is
+// anybody asked about faces that cannot reach `score` any more.
 #define FM_REFINE_LEAST 0.05f
 #define FM_REFINE_SURE 0.9f
 #define FM_REFINE_CLEAR 0.97f
@@ -41,7 +42,8 @@ typedef struct fm_refine_options {
 #define FM_REFINE_WORTH 0.1f
 // At last, the odds of a face smaller than the picture's others fall by (its size / theirs)^c, with
 // c the size_context, size the square root of a box's area, and theirs the geometric mean, each
-// counting by how surely it is there. Others that count FM_REFINE_COMPANY together are needed.
+// counting by how surely the detectors see it. Others that count FM_REFINE_COMPANY together are
+// needed.
 #define FM_REFINE_COMPANY 0.3f
 // `list` is replaced; by falling score.
 FM_MUST_USE fm_status fm_refine_detections(const fm_refine_options *options, const fm_image *image,

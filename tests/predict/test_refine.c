@@ -289,14 +289,14 @@ static void no_more_are_kept_than_asked_for(void **state) {
 
 // --- through a predictor
 
-static fm_status predict(const char *const *weights, int count, const fm_image *image,
-                         fm_detections *out) {
+static fm_status predict_from(float score, const char *const *weights, int count,
+                              const fm_image *image, fm_detections *out) {
   const char *const assignments[] = {"train.precision=fp32", "model.score=overlap"};
   const fm_predictor_options options = {.weights = weights,
                                         .weights_count = count,
                                         .assignments = assignments,
                                         .assignment_count = 2,
-                                        .score = 0.05f,
+                                        .score = score,
                                         .nms = 0.5f};
   fm_predictor *predictor;
   FM_TRY(fm_predictor_open(&predictor, &options));
@@ -307,6 +307,11 @@ static fm_status predict(const char *const *weights, int count, const fm_image *
   fm_predictor_inputs_release(predictor, inputs);
   fm_predictor_free(predictor);
   return status;
+}
+
+static fm_status predict(const char *const *weights, int count, const fm_image *image,
+                         fm_detections *out) {
+  return predict_from(0.05f, weights, count, image, out);
 }
 
 static void make_file(char *path) {
@@ -351,6 +356,33 @@ static void a_predictor_with_a_classifier_refines(void **state) {
   unlink(path);
 }
 
+// Whatever score is asked for, a face has the same: classifiers have their word before any is left
+// out, and who is not asked changes nothing for others.
+static void the_score_asked_for_changes_none(void **state) {
+  (void)state;
+  char path[] = "/tmp/facemask-test-XXXXXX";
+  make_file(path);
+  fm_detector *classifier = classifier_of(CLASSES + 1, 3);
+  assert_int_equal(fm_weights_save(classifier, path, names, CLASSES + 1, FM_MOMENT_NONE), FM_OK);
+  const char *const both[] = {getenv("FACEMASK_TEST_WEIGHTS"), path};
+  fm_image image = picture();
+  fm_detections all, few;
+  assert_int_equal(predict_from(0.01f, both, 2, &image, &all), FM_OK);
+  assert_true(all.count > 2);
+  const float middle = all.items[all.count / 2].score;
+  assert_int_equal(predict_from(middle, both, 2, &image, &few), FM_OK);
+  assert_in_range(few.count, all.count / 2 + 1, all.count - 1);
+  for (size_t i = 0; i < few.count; i++) {
+    assert_int_equal(few.items[i].label, all.items[i].label);
+    assert_true(fabsf(few.items[i].score - all.items[i].score) < 1e-5f);
+  }
+  fm_detections_release(&all);
+  fm_detections_release(&few);
+  fm_image_release(&image);
+  fm_detector_free(classifier);
+  unlink(path);
+}
+
 // A class more is a classifier's if it is the background, nothing else.
 static void a_predictor_takes_a_classifier_that_knows_the_background(void **state) {
   (void)state;
@@ -383,6 +415,7 @@ int main(void) {
       cmocka_unit_test(what_is_weak_clear_or_outside_stays),
       cmocka_unit_test(no_more_are_kept_than_asked_for),
       cmocka_unit_test(a_predictor_with_a_classifier_refines),
+      cmocka_unit_test(the_score_asked_for_changes_none),
       cmocka_unit_test(a_predictor_takes_a_classifier_that_knows_the_background),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
