@@ -46,6 +46,13 @@ static bool holds(const fm_bytes *bytes, const char *text) {
   return memmem(bytes->data, bytes->size, text, strlen(text)) != NULL;
 }
 
+static void assert_same_and_free(const fm_bytes *first, const fm_bytes *second) {
+  assert_int_equal(first->size, second->size);
+  assert_memory_equal(first->data, second->data, first->size);
+  free(first->data);
+  free(second->data);
+}
+
 static void a_whole_detector_becomes_the_same_onnx_file_each_time(void **state) {
   put_detector(state);
   const fm_export_options options = {FM_EXPORT_ONNX, 64, 96};
@@ -59,10 +66,7 @@ static void a_whole_detector_becomes_the_same_onnx_file_each_time(void **state) 
     assert_true(holds(&first, parts[i]));
   assert_int_equal(fm_weights_export(weights, out, &options), FM_OK);
   assert_int_equal(fm_file_read(&second, out, 64 << 20), FM_OK);
-  assert_int_equal(first.size, second.size);
-  assert_memory_equal(first.data, second.data, first.size);
-  free(first.data);
-  free(second.data);
+  assert_same_and_free(&first, &second);
 }
 
 static void sizes_are_multiples_of_32_and_follow_the_settings(void **state) {
@@ -202,10 +206,7 @@ static void a_quarter_of_the_bytes_holds_the_same_detector(void **state) {
   fm_safetensors_free(back);
   assert_int_equal(fm_weights_export(out, weights, &bytes), FM_OK);
   assert_int_equal(fm_file_read(&again, weights, 64 << 20), FM_OK);
-  assert_int_equal(first.size, again.size);
-  assert_memory_equal(first.data, again.data, first.size);
-  free(first.data);
-  free(again.data);
+  assert_same_and_free(&first, &again);
   fm_weights_info_release(&info);
 }
 

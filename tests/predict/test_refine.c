@@ -320,12 +320,18 @@ static void make_file(char *path) {
   close(file);
 }
 
+// A classifier, and its file at `path`, which is made.
+static fm_detector *classifier_file(char *path, int classes) {
+  make_file(path);
+  fm_detector *classifier = classifier_of(classes, 3);
+  assert_int_equal(fm_weights_save(classifier, path, names, classes, FM_MOMENT_NONE), FM_OK);
+  return classifier;
+}
+
 static void a_predictor_with_a_classifier_refines(void **state) {
   (void)state;
   char path[] = "/tmp/facemask-test-XXXXXX";
-  make_file(path);
-  fm_detector *classifier = classifier_make(3);
-  assert_int_equal(fm_weights_save(classifier, path, names, CLASSES, FM_MOMENT_NONE), FM_OK);
+  fm_detector *classifier = classifier_file(path, CLASSES);
   const char *detector = getenv("FACEMASK_TEST_WEIGHTS");
   assert_non_null(detector);
   const char *const both[] = {detector, path}, *const turned[] = {path, detector};
@@ -361,9 +367,7 @@ static void a_predictor_with_a_classifier_refines(void **state) {
 static void the_score_asked_for_changes_none(void **state) {
   (void)state;
   char path[] = "/tmp/facemask-test-XXXXXX";
-  make_file(path);
-  fm_detector *classifier = classifier_of(CLASSES + 1, 3);
-  assert_int_equal(fm_weights_save(classifier, path, names, CLASSES + 1, FM_MOMENT_NONE), FM_OK);
+  fm_detector *classifier = classifier_file(path, CLASSES + 1);
   const char *const both[] = {getenv("FACEMASK_TEST_WEIGHTS"), path};
   fm_image image = picture();
   fm_detections all, few;
@@ -387,9 +391,7 @@ static void the_score_asked_for_changes_none(void **state) {
 static void a_predictor_takes_a_classifier_that_knows_the_background(void **state) {
   (void)state;
   char path[] = "/tmp/facemask-test-XXXXXX";
-  make_file(path);
-  fm_detector *classifier = classifier_of(CLASSES + 1, 3);
-  assert_int_equal(fm_weights_save(classifier, path, names, CLASSES + 1, FM_MOMENT_NONE), FM_OK);
+  fm_detector *classifier = classifier_file(path, CLASSES + 1);
   const char *const both[] = {getenv("FACEMASK_TEST_WEIGHTS"), path};
   fm_image image = picture();
   fm_detections found;

@@ -183,11 +183,7 @@ static fm_status linear_take_forward(fm_op_context *context, const linear_descs 
   if (state->slices.count > 1)
     return linear_take_slices(state, d, pd);
   const dnnl_memory_desc_t weight = *dnnl_primitive_desc_query_md(pd, dnnl_query_weights_md, 0);
-  FM_TRY(fm_primitive_init(&state->forward, pd));
-  FM_TRY(fm_primitive_add(&state->forward, DNNL_ARG_SRC, &d->x));
-  FM_TRY(fm_primitive_add(&state->forward, DNNL_ARG_WEIGHTS, &weight));
-  FM_TRY(fm_primitive_add(&state->forward, DNNL_ARG_BIAS, &d->bias));
-  FM_TRY(fm_primitive_add(&state->forward, DNNL_ARG_DST, &d->y));
+  FM_TRY(fm_linear_product_init(&state->forward, pd, &d->x, &d->y, &d->bias));
   if (state->int8)
     return FM_OK;
   FM_TRY(linear_working(&state->weight, context, d, &weight, false));

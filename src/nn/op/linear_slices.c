@@ -19,8 +19,7 @@ int fm_linear_slices_count(int rows, size_t inputs, int outputs) {
   return count;
 }
 
-// Takes over pd.
-static fm_status slices_make_one(fm_primitive *product, dnnl_primitive_desc_t pd,
+fm_status fm_linear_product_init(fm_primitive *product, dnnl_primitive_desc_t pd,
                                  const dnnl_memory_desc_t *x, const dnnl_memory_desc_t *y,
                                  const dnnl_memory_desc_t *bias) {
   const dnnl_memory_desc_t weight = *dnnl_primitive_desc_query_md(pd, dnnl_query_weights_md, 0);
@@ -39,7 +38,7 @@ fm_status fm_linear_slices_make(fm_linear_slices *out, dnnl_primitive_desc_t pd,
   for (int i = 0; i < out->count; i++) {
     dnnl_primitive_desc_t own;
     FM_DNNL(dnnl_primitive_desc_clone(&own, pd));
-    FM_TRY(slices_make_one(&out->products[i], own, x, y, bias));
+    FM_TRY(fm_linear_product_init(&out->products[i], own, x, y, bias));
   }
   out->pad_bytes = (out->products[0].scratchpad_bytes + 63) / 64 * 64;
   return FM_OK;

@@ -18,6 +18,11 @@ typedef struct fm_linear_slices {
   bool failed; // the last run
 } fm_linear_slices;
 
+// A linear layer's forward product of these arrays; takes over pd.
+FM_MUST_USE fm_status fm_linear_product_init(fm_primitive *product, dnnl_primitive_desc_t pd,
+                                             const dnnl_memory_desc_t *x,
+                                             const dnnl_memory_desc_t *y,
+                                             const dnnl_memory_desc_t *bias);
 // How many slices of as many rows each; 1 where the product is too small to be dealt out.
 int fm_linear_slices_count(int rows, size_t inputs, int outputs);
 // One primitive a slice, of a thread each; out->count and what it multiplies are set, memory comes
