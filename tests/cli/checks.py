@@ -1,4 +1,6 @@
 """What the scripts of this folder share: a line for each check, and how many have failed."""
+import os
+
 _failed = 0
 
 
@@ -10,3 +12,9 @@ def check(condition, text):
 
 def failures():
     return _failed
+
+
+def hide_gnuplot():
+    """From here on the program finds no gnuplot: the charts at a training's end take as long as these trainings do.
+    report.py and samples.py look at them."""
+    os.environ["PATH"] = "/nonexistent"

@@ -22,7 +22,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from checks import check, failures
+from checks import check, failures, hide_gnuplot
 
 SETTINGS = {
     "model.arch": "fasterrcnn_mobilenet_v3_large_320_fpn",
@@ -33,7 +33,8 @@ SETTINGS = {
     "model.rpn_pre_nms_top_n_test": 50,
     "model.rpn_post_nms_top_n_test": 20,
     "model.box_batch_size_per_image": 32,
-    "model.box_head_features": 64,
+    "model.fpn_channels": 32,
+    "model.box_head_features": 32,
     "model.norm": "batch",
     "train.epochs": 2,
     "train.batch_size": 3,
@@ -136,7 +137,7 @@ def terminate_run(bench, reference, seconds):
     lines = [line.split(": ", 1)[1] for line in output.splitlines() if line.startswith("to go on: ")]
     check(len(lines) == 1, "SIGTERM: the command to go on is printed")
     if lines:
-        bench.run(["sh", "-c", lines[0]])
+        bench.run(["/bin/sh", "-c", lines[0]])
         check(bench.result("term") == reference, "SIGTERM: that command ends with the same bytes")
 
 
@@ -279,6 +280,7 @@ def main():
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--keep", help="work in this folder and leave it")
     arguments = parser.parse_args()
+    hide_gnuplot()
     with tempfile.TemporaryDirectory() as temporary:
         root = Path(arguments.keep or temporary)
         root.mkdir(parents=True, exist_ok=True)

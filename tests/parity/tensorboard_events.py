@@ -31,6 +31,7 @@ except ImportError as missing:
     sys.exit(77)
 
 SCALARS = ["loss_classifier", "loss_box_reg", "loss_objectness", "loss_rpn_box_reg", "average_loss", "lr_epoch"]
+RUNNING = ["STATUS_UNKNOWN", "STATUS_RUNNING"]
 failures = 0
 
 
@@ -80,10 +81,11 @@ class Server:
         board.configure(argv=[None, "--logdir", str(folder), "--port", "0", "--host", "127.0.0.1", "--load_fast", "false"])
         self.port = int(board.launch().rsplit(":", 1)[1].strip("/"))
 
-    def get(self, path, body=None):
-        for _ in range(60):  # it loads in the background
+    def get(self, path, body=None, ready=bool):
+        """The answer as soon as it is ready: the server loads in the background, event by event. The last one after a minute."""
+        for _ in range(120):
             answer = json.loads(ask(self.port, path, body))
-            if answer not in ({}, []):
+            if ready(answer):
                 return answer
             time.sleep(0.5)
         return answer
@@ -127,7 +129,7 @@ def check_scalars(runner, root, chance):
 
 
 def session_groups(server, hparams):
-    """The rows of the page of hyper-parameters."""
+    """The rows of the page of hyper-parameters, when their trainings' ends, the last events written, have been read."""
     columns = [{"hparam": name, "order": "ORDER_UNSPECIFIED", "includeInResult": True} for name in hparams]
     question = {
         "experimentName": "",
@@ -136,21 +138,22 @@ def session_groups(server, hparams):
         "startIndex": 0,
         "sliceSize": 100,
     }
-    for _ in range(60):  # it loads in the background
-        groups = server.get("plugin/hparams/session_groups", question)["sessionGroups"]
-        if groups:
-            return groups
-        time.sleep(0.5)
-    return []
+
+    def ended(answer):
+        groups = answer.get("sessionGroups")
+        return groups and all(s["status"] not in RUNNING for group in groups for s in group["sessions"])
+
+    return server.get("plugin/hparams/session_groups", question, ended).get("sessionGroups", [])
 
 
 def check_server(root):
     server = Server(root / "written")
-    scalars = server.get("plugin/scalars/tags")["fold_1_valid"]
-    check({*SCALARS, "mAP"} <= set(scalars), "the server lists the scalars")
-    points = server.get("plugin/scalars/scalars?tag=mAP&run=fold_1_valid")
+    tags = {*SCALARS, "mAP"}
+    scalars = server.get("plugin/scalars/tags", ready=lambda answer: tags <= set(answer.get("fold_1_valid", [])))
+    check(tags <= set(scalars["fold_1_valid"]), "the server lists the scalars")
+    points = server.get("plugin/scalars/scalars?tag=mAP&run=fold_1_valid", ready=lambda answer: len(answer) >= 30)
     check(len(points) == 30, "the server has a point a step")
-    images = server.get("plugin/images/tags")
+    images = server.get("plugin/images/tags", ready=lambda answer: "fold_1_valid" in answer)
     check(list(images["fold_1_valid"]) == ["prediction/0"], "the server lists the picture")
     (entry,) = server.get("plugin/images/images?tag=prediction/0&run=fold_1_valid&sample=0")
     served = ask(server.port, "plugin/images/individualImage?" + entry["query"])
