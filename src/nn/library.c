@@ -69,8 +69,18 @@ bool fm_nn_has_8_lanes(void) {
 #endif
 }
 
+// Whether AVX2 runs in halves of 128 bits (AMD's first Zen and Zen+). Products of whole numbers are
+// no faster there than fp32's fused ones, and rounding comes on top (docs/performance.md).
+static bool library_has_halves(void) {
+#if defined(__x86_64__) && defined(__GNUC__)
+  return __builtin_cpu_is("znver1");
+#else
+  return false;
+#endif
+}
+
 bool fm_nn_prefers_int8(void) {
-  return fm_nn_has_vnni() || fm_nn_has_8_lanes();
+  return fm_nn_has_vnni() || (fm_nn_has_8_lanes() && !library_has_halves());
 }
 
 enum { LIBRARY_SIZE = 256, LIBRARY_TRIALS = 4 };
