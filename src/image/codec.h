@@ -17,8 +17,9 @@ typedef struct fm_codec_input {
   bool header_only;
 } fm_codec_input;
 
-FM_MUST_USE fm_status fm_png_decode(fm_image *out, const fm_codec_input *input);
-FM_MUST_USE fm_status fm_jpeg_decode(fm_image *out, const fm_codec_input *input);
+// As it is stored; `orientation` (image/orientation.h) is what has to be done to see it upright.
+FM_MUST_USE fm_status fm_png_decode(fm_image *out, int *orientation, const fm_codec_input *input);
+FM_MUST_USE fm_status fm_jpeg_decode(fm_image *out, int *orientation, const fm_codec_input *input);
 FM_MUST_USE fm_status fm_png_encode(const fm_image *image, FILE *stream, const char *name);
 FM_MUST_USE fm_status fm_jpeg_encode(const fm_image *image, int quality, FILE *stream,
                                      const char *name);

@@ -11,6 +11,8 @@
 
 #include <jerror.h>
 
+#include "image/orientation.h"
+
 enum { CODEC_JPEG_SCANS_MAX = 200, CODEC_JPEG_MESSAGE_BYTES = JMSG_LENGTH_MAX };
 
 typedef struct codec_jpeg {
@@ -20,6 +22,7 @@ typedef struct codec_jpeg {
   const fm_codec_input *input;
   jmp_buf jump;
   uint8_t *row; // one row of CMYK
+  int orientation;
   char message[CODEC_JPEG_MESSAGE_BYTES];
 } codec_jpeg;
 
@@ -62,6 +65,24 @@ static void codec_jpeg_on_skip(j_decompress_ptr info, long count) {
     codec_jpeg_on_fill(info);
   info->src->next_input_byte += count;
   info->src->bytes_in_buffer -= (size_t)count;
+}
+
+// An APP1 segment: two bytes of its length, which counts them, and EXIF data, or something else.
+// The first one that tells an orientation counts. Nothing is kept: a file may have many of them.
+static boolean codec_jpeg_on_app1(j_decompress_ptr info) {
+  static const char exif[6] = "Exif\0";
+  codec_jpeg *codec = (codec_jpeg *)info->err;
+  const uint8_t *data = info->src->next_input_byte;
+  const size_t left = info->src->bytes_in_buffer;
+  const size_t length = left < 2 ? 0 : (size_t)data[0] << 8 | data[1];
+  if (length < 2 || length > left)
+    codec_jpeg_on_fill(info);
+  if (codec->orientation == FM_UPRIGHT && length >= 2 + sizeof exif &&
+      memcmp(data + 2, exif, sizeof exif) == 0)
+    codec->orientation = fm_orientation_of_exif(data + 2 + sizeof exif, length - 2 - sizeof exif);
+  info->src->next_input_byte += length;
+  info->src->bytes_in_buffer -= length;
+  return TRUE;
 }
 
 // A progressive file may repeat scans without end; each costs a pass over the whole picture.
@@ -133,6 +154,7 @@ static fm_status codec_jpeg_read(codec_jpeg *codec, j_decompress_ptr info, fm_im
     return fm_fail(FM_ERR_FORMAT, "%s: %s", codec->input->name, codec->message);
   jpeg_create_decompress(info);
   codec_jpeg_source(codec, info);
+  jpeg_set_marker_processor(info, JPEG_APP0 + 1, codec_jpeg_on_app1);
   jpeg_read_header(info, TRUE);
   FM_TRY(fm_codec_check_size(info->image_width, info->image_height, codec->input->name));
   if (codec->input->header_only) {
@@ -148,14 +170,15 @@ static fm_status codec_jpeg_read(codec_jpeg *codec, j_decompress_ptr info, fm_im
   return FM_OK;
 }
 
-fm_status fm_jpeg_decode(fm_image *out, const fm_codec_input *input) {
-  codec_jpeg codec = {.input = input};
+fm_status fm_jpeg_decode(fm_image *out, int *orientation, const fm_codec_input *input) {
+  codec_jpeg codec = {.input = input, .orientation = FM_UPRIGHT};
   struct jpeg_decompress_struct info = {0};
   codec_jpeg_errors(&codec);
   info.err = &codec.error;
   fm_status status = codec_jpeg_read(&codec, &info, out);
   jpeg_destroy_decompress(&info);
   free(codec.row);
+  *orientation = codec.orientation;
   if (status < 0)
     fm_image_release(out);
   return status;

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "image/codec.h"
+#include "image/orientation.h"
 
 enum { CODEC_PNG_CHUNK_BYTES_MAX = 8 * 1024 * 1024, CODEC_PNG_CHUNKS_MAX = 1024 };
 
@@ -14,6 +15,7 @@ typedef struct codec_png {
   size_t position;
   png_structp png;
   png_infop info;
+  int orientation;
   char message[128];
 } codec_png;
 
@@ -60,6 +62,10 @@ static void codec_png_read_header(codec_png *codec) {
   png_set_chunk_malloc_max(png, CODEC_PNG_CHUNK_BYTES_MAX);
   png_set_keep_unknown_chunks(png, PNG_HANDLE_CHUNK_NEVER, ignored, 4);
   png_read_info(png, codec->info);
+  png_uint_32 size = 0;
+  png_bytep exif = NULL;
+  if (png_get_eXIf_1(png, codec->info, &size, &exif))
+    codec->orientation = fm_orientation_of_exif(exif, size);
 }
 
 static fm_status codec_png_read(codec_png *codec, fm_image *out) {
@@ -88,8 +94,8 @@ static fm_status codec_png_read(codec_png *codec, fm_image *out) {
   return FM_OK;
 }
 
-fm_status fm_png_decode(fm_image *out, const fm_codec_input *input) {
-  codec_png codec = {.input = input};
+fm_status fm_png_decode(fm_image *out, int *orientation, const fm_codec_input *input) {
+  codec_png codec = {.input = input, .orientation = FM_UPRIGHT};
   codec.png = png_create_read_struct(PNG_LIBPNG_VER_STRING, &codec, codec_png_on_error,
                                      codec_png_on_warning);
   FM_CHECK_ALLOC(codec.png);
@@ -97,6 +103,7 @@ fm_status fm_png_decode(fm_image *out, const fm_codec_input *input) {
   fm_status status = codec.info ? codec_png_read(&codec, out)
                                 : fm_fail(FM_ERR_MEMORY, "%s: out of memory", input->name);
   png_destroy_read_struct(&codec.png, &codec.info, NULL);
+  *orientation = codec.orientation;
   if (status < 0)
     fm_image_release(out);
   return status;

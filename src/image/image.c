@@ -7,6 +7,7 @@
 
 #include "base/file.h"
 #include "image/codec.h"
+#include "image/orientation.h"
 
 enum { IMAGE_FILE_BYTES_MAX = 512 * 1024 * 1024 };
 
@@ -35,29 +36,42 @@ void fm_image_release(fm_image *image) {
   *image = (fm_image){0};
 }
 
-static fm_status image_decode(fm_image *out, const fm_codec_input *input) {
+static fm_status image_decode(fm_image *out, int *orientation, const fm_codec_input *input) {
   static const uint8_t png_signature[8] = {0x89, 'P', 'N', 'G', '\r', '\n', 0x1a, '\n'};
   static const uint8_t jpeg_signature[3] = {0xff, 0xd8, 0xff};
   *out = (fm_image){0};
   if (input->size >= sizeof png_signature &&
       memcmp(input->data, png_signature, sizeof png_signature) == 0)
-    return fm_png_decode(out, input);
+    return fm_png_decode(out, orientation, input);
   if (input->size >= sizeof jpeg_signature &&
       memcmp(input->data, jpeg_signature, sizeof jpeg_signature) == 0)
-    return fm_jpeg_decode(out, input);
+    return fm_jpeg_decode(out, orientation, input);
   return fm_fail(FM_ERR_FORMAT, "%s: neither PNG nor JPEG", input->name);
 }
 
 fm_status fm_image_decode(fm_image *out, const void *data, size_t size, const char *name) {
-  return image_decode(out, &(fm_codec_input){.data = data, .size = size, .name = name});
+  int orientation;
+  FM_TRY(image_decode(out, &orientation, &(fm_codec_input){data, size, name, false}));
+  const fm_status status = fm_image_turn_upright(out, orientation);
+  if (status < 0)
+    fm_image_release(out);
+  return status;
 }
 
-fm_status fm_image_decode_size(int *width, int *height, const void *data, size_t size,
-                               const char *name) {
+fm_status fm_image_decode_stored(fm_image *out, const void *data, size_t size, const char *name) {
+  int orientation;
+  return image_decode(out, &orientation, &(fm_codec_input){data, size, name, false});
+}
+
+fm_status fm_image_decode_header(fm_image_header *out, const void *data, size_t size,
+                                 const char *name) {
   fm_image image;
-  FM_TRY(image_decode(&image, &(fm_codec_input){data, size, name, .header_only = true}));
-  *width = image.width;
-  *height = image.height;
+  int orientation;
+  FM_TRY(image_decode(&image, &orientation, &(fm_codec_input){data, size, name, true}));
+  const bool swaps = fm_orientation_swaps(orientation);
+  *out = (fm_image_header){.width = swaps ? image.height : image.width,
+                           .height = swaps ? image.width : image.height,
+                           .quarter_turn = swaps};
   return FM_OK;
 }
 

@@ -317,6 +317,63 @@ static void boxes_that_name_pixels_become_edges_and_back(void **state) {
   support_folder_remove(folder);
 }
 
+// A JPEG of 40 x 30 pixels, its upper left quarter white, that a camera held a quarter turn to the
+// left has taken: upright it is 30 x 40, with white in the upper right.
+static void write_turned(const char *folder, const char *name) {
+  static const uint8_t exif[] = {0xff, 0xe1, 0, 34, 'E', 'x', 'i', 'f', 0, 0,  'M', 'M',
+                                 0,    42,   0, 0,  0,   8,   0,   1,   1, 18, 0,   3,
+                                 0,    0,    0, 1,  0,   6,   0,   0,   0, 0,  0,   0};
+  fm_image image;
+  fm_bytes bytes;
+  assert_int_equal(fm_image_new(&image, 40, 30), FM_OK);
+  for (size_t y = 0; y < 15; y++)
+    memset(image.pixels + y * 40 * 3, 255, 20 * 3);
+  assert_int_equal(fm_image_encode_jpeg(&bytes, &image, 90), FM_OK);
+  uint8_t *file = malloc(bytes.size + sizeof exif);
+  memcpy(file, bytes.data, 2);
+  memcpy(file + 2, exif, sizeof exif);
+  memcpy(file + 2 + sizeof exif, bytes.data + 2, bytes.size - 2);
+  support_write(folder, name, file, bytes.size + sizeof exif);
+  free(file);
+  free(bytes.data);
+  fm_image_release(&image);
+}
+
+static void assert_white_at(const fm_dataset *dataset, const char *name, int width, int x, int y) {
+  fm_image image;
+  const ptrdiff_t at = fm_dataset_find(dataset, name);
+  assert_true(at >= 0);
+  assert_int_equal(fm_dataset_image(dataset, (size_t)at, &image), FM_OK);
+  assert_int_equal(image.width, width);
+  assert_int_equal(image.height, 70 - width);
+  assert_true(image.pixels[(y * width + x) * 3] > 240);
+  assert_true(image.pixels[((image.height - 1 - y) * width + width - 1 - x) * 3] < 15);
+  fm_image_release(&image);
+}
+
+static void a_picture_is_upright_but_where_it_was_annotated_as_stored(void **state) {
+  (void)state;
+  char *folder = support_folder_make();
+  write_annotation(folder, "annotations/upright.xml", 30, 40, OBJECT("face", 20, 1, 28, 39));
+  write_turned(folder, "images/upright.jpg");
+  write_annotation(folder, "annotations/stored.xml", 40, 30, OBJECT("face", 1, 2, 39, 10));
+  write_turned(folder, "images/stored.jpg");
+  write_annotation(folder, "annotations/other.xml", 44, 30, "");
+  write_turned(folder, "images/other.jpg");
+  fm_dataset *dataset;
+  assert_int_equal(fm_dataset_open(&dataset, folder, NULL), FM_OK);
+  assert_problem(dataset, "annotations/other.xml",
+                 "says 44 x 30 pixels, but the picture has 30 x 40");
+  size_t count;
+  (void)fm_dataset_problems(dataset, &count);
+  assert_int_equal(count, 1);
+  assert_white_at(dataset, "upright", 30, 25, 4);
+  assert_white_at(dataset, "stored", 40, 4, 4);
+  assert_white_at(dataset, "other", 30, 25, 4);
+  fm_dataset_free(dataset);
+  support_folder_remove(folder);
+}
+
 static void what_is_no_data_set_says_so(void **state) {
   (void)state;
   char *folder = support_folder_make();
@@ -340,6 +397,7 @@ int main(void) {
       cmocka_unit_test(a_picture_belongs_to_the_annotation_of_its_name),
       cmocka_unit_test(samples_are_sorted_by_file_name_and_found_by_name),
       cmocka_unit_test(boxes_that_name_pixels_become_edges_and_back),
+      cmocka_unit_test(a_picture_is_upright_but_where_it_was_annotated_as_stored),
       cmocka_unit_test(what_is_no_data_set_says_so),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

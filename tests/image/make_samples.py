@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes samples.h: small pictures of every kind as files, and the RGB bytes that PIL's convert("RGB") makes of them.
+"""Writes samples.h: small pictures of every kind as files, and the RGB bytes that PIL's exif_transpose and convert("RGB") make of them.
 
 Usage: make_samples.py > samples.h   (needs python3-pil)
 """
@@ -8,7 +8,7 @@ import random
 import struct
 import zlib
 
-from PIL import Image
+from PIL import Image, ImageOps
 
 W, H = 11, 7
 rng = random.Random(5)
@@ -42,6 +42,13 @@ def saved(image, kind, **options):
     return out.getvalue()
 
 
+def exif(orientation, order, before=0):
+    """A TIFF header and one directory, in which other entries stand before the orientation."""
+    entries = [(0x0100 + i, 3, 1, 7) for i in range(before)] + [(0x0112, 3, 1, orientation)]
+    packed = b"".join(struct.pack(order + "HHIHH", *entry, 0) for entry in entries)
+    return (b"II*\0" if order == "<" else b"MM\0*") + struct.pack(order + "IH", 8, len(entries)) + packed + bytes(4)
+
+
 def main():
     rgb = Image.frombytes("RGB", (W, H), noise(3))
     files = {}
@@ -59,24 +66,32 @@ def main():
     files["jpeg_gray"] = saved(rgb.convert("L"), "JPEG")
     files["jpeg_progressive"] = saved(rgb, "JPEG", progressive=True)
     files["jpeg_cmyk"] = saved(Image.frombytes("CMYK", (W, H), noise(4)), "JPEG", quality=95)
+    for orientation in range(1, 9):
+        data = exif(orientation, "<>"[orientation % 2], orientation)
+        files[f"jpeg_exif_{orientation}"] = saved(rgb, "JPEG", quality=92, exif=b"Exif\0\0" + data)
+    files["jpeg_exif_9"] = saved(rgb, "JPEG", quality=92, exif=b"Exif\0\0" + exif(9, ">"))
+    files["png_exif_6"] = saved(rgb, "PNG", exif=exif(6, ">"))
     print("// Made by make_samples.py with PIL. Do not edit.")
     print("#ifndef FM_TESTS_IMAGE_SAMPLES_H\n#define FM_TESTS_IMAGE_SAMPLES_H\n")
     print("#include <stddef.h>\n#include <stdint.h>\n")
     print(f"enum {{ SAMPLE_WIDTH = {W}, SAMPLE_HEIGHT = {H} }};\n")
+    sizes = {}
     for name, data in files.items():
+        seen = ImageOps.exif_transpose(Image.open(io.BytesIO(data)))
+        sizes[name] = seen.size
         if name == "png_gray_16_bits":  # PIL would clip 16 bits to 8; the high byte is the picture
             expected = b"".join(gray[i:i + 1] * 3 for i in range(0, len(gray), 2))
         else:
-            expected = Image.open(io.BytesIO(data)).convert("RGB").tobytes()
+            expected = seen.convert("RGB").tobytes()
         for part, content in (("file", data), ("rgb", expected)):
             print(f"static const uint8_t {name}_{part}[] = {{")
             for i in range(0, len(content), 20):
                 print("    " + " ".join(f"{b}," for b in content[i:i + 20]))
             print("};")
-    print("\nstatic const struct sample {\n  const char *name;\n  const uint8_t *file;\n  size_t size;\n  const uint8_t *rgb;")
+    print("\nstatic const struct sample {\n  const char *name;\n  const uint8_t *file;\n  size_t size;\n  const uint8_t *rgb;\n  int width, height;")
     print("} samples[] = {")
     for name in files:
-        print(f'    {{"{name}", {name}_file, sizeof {name}_file, {name}_rgb}},')
+        print(f'    {{"{name}", {name}_file, sizeof {name}_file, {name}_rgb, {sizes[name][0]}, {sizes[name][1]}}},')
     print("};\n\n#endif")
 
 
