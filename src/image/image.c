@@ -46,7 +46,7 @@ static fm_status image_decode(fm_image *out, int *orientation, const fm_codec_in
   if (input->size >= sizeof jpeg_signature &&
       memcmp(input->data, jpeg_signature, sizeof jpeg_signature) == 0)
     return fm_jpeg_decode(out, orientation, input);
-  return fm_fail(FM_ERR_FORMAT, "%s: neither PNG nor JPEG", input->name);
+  return fm_fail(FM_ERR_FORMAT, "%s: neither PNG nor JPEG; convert it to one of them", input->name);
 }
 
 fm_status fm_image_decode(fm_image *out, const void *data, size_t size, const char *name) {

@@ -13,7 +13,9 @@
 
 enum { PICTURE_STDIN_BYTES_MAX = 512 << 20 };
 
-static const char *const picture_extensions[] = {"png", "jpg", "jpeg", NULL};
+// Those behind JPEG cannot be read: reading says so, where leaving them out would hide it.
+static const char *const picture_extensions[] = {"png",  "jpg", "jpeg", "webp", "gif",  "bmp",
+                                                 "tiff", "tif", "heic", "heif", "avif", NULL};
 static const char *const picture_video_extensions[] = {"mp4", "avi", "mov",  "mkv", "webm", "m4v",
                                                        "mpg", "wmv", "mpeg", "flv", "ts",   NULL};
 
@@ -76,7 +78,7 @@ static fm_status picture_list_add_folder(fm_picture_list *list, const char *fold
   }
   fm_name_list_release(&names);
   if (status == FM_OK && list->count == before)
-    status = fm_fail(FM_ERR_IO, "%s: the folder has no PNG or JPEG files", folder);
+    status = fm_fail(FM_ERR_IO, "%s: the folder has no pictures (PNG or JPEG)", folder);
   return status;
 }
 

@@ -17,10 +17,10 @@ typedef struct fm_picture_list {
   size_t count, capacity;
 } fm_picture_list;
 
-// A folder stands for its PNG and JPEG files (by extension, not below it) in the order of their
-// names, a glob for what it matches. A word that is none of these is taken for a picture; reading
-// it will tell. FM_ERR_UNSUPPORTED for a video or a camera, FM_ERR_IO for a folder without
-// pictures. `out` needs no release after a failure.
+// A folder stands for its pictures (by extension, not below it; also of kinds that reading refuses)
+// in the order of their names, a glob for what it matches. A word that is none of these is taken
+// for a picture; reading it will tell. FM_ERR_UNSUPPORTED for a video or a camera, FM_ERR_IO for a
+// folder without pictures. `out` needs no release after a failure.
 FM_MUST_USE fm_status fm_picture_list_make(fm_picture_list *out, const char *const *words,
                                            int count);
 void fm_picture_list_release(fm_picture_list *list);

@@ -15,8 +15,8 @@
 #include "predict/picture_list.h"
 
 static char folder[] = "/tmp/facemask-test-XXXXXX";
-static const char *const files[] = {"b.png",     "a.JPG",   "c.jpeg",
-                                    "notes.txt", "[x].png", "sub/a.png"};
+static const char *const files[] = {"b.png",   "a.JPG",     "c.jpeg", "notes.txt",
+                                    "[x].png", "sub/a.png", "d.WebP"};
 enum { FILES = sizeof files / sizeof *files };
 
 static char *join(const char *name) {
@@ -73,7 +73,7 @@ static void assert_stems(const char *const *words, int count, const char *expect
 
 static void a_folder_stands_for_its_pictures_by_name(void **state) {
   (void)state;
-  assert_stems((const char *[]){""}, 1, "[x] a b c");
+  assert_stems((const char *[]){""}, 1, "[x] a b c d");
 }
 
 static void a_glob_stands_for_what_it_matches(void **state) {
