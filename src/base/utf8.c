@@ -89,3 +89,44 @@ void fm_utf8_middle(char *out, size_t capacity, const char *text, size_t charact
   }
   out[used] = 0;
 }
+
+void fm_utf8_next(const char **text, char out[5]) {
+  const size_t length = fm_utf8_printable(*text);
+  memset(out, 0, 5);
+  if (length)
+    memcpy(out, *text, length);
+  else
+    out[0] = '?';
+  const size_t whole = fm_utf8_sequence(*text);
+  *text += whole ? whole : 1;
+}
+
+void fm_utf8_markup(FILE *out, const char *text) {
+  char character[5];
+  while (*text) {
+    if (*text == '\n' || *text == '\t') {
+      fputc(*text++, out);
+      continue;
+    }
+    fm_utf8_next(&text, character);
+    switch (character[0]) {
+    case '&':
+      fputs("&amp;", out);
+      break;
+    case '<':
+      fputs("&lt;", out);
+      break;
+    case '>':
+      fputs("&gt;", out);
+      break;
+    case '"':
+      fputs("&quot;", out);
+      break;
+    case '\'':
+      fputs("&#39;", out);
+      break;
+    default:
+      fputs(character, out);
+    }
+  }
+}

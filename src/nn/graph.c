@@ -100,6 +100,16 @@ void fm_graph_output(fm_graph *graph, const char *name, fm_value value) {
   output->value = value.id;
 }
 
+int fm_graph_add_param(fm_graph *graph, const char *name, const char *suffix, fm_param_spec spec) {
+  int id = -1;
+  const int length = snprintf(spec.name, sizeof spec.name, "%s%s", name, suffix);
+  if (length < 0 || (size_t)length >= sizeof spec.name)
+    fm_graph_fail(graph, "the parameter name %s%s is too long", name, suffix);
+  else if (fm_params_add(fm_graph_params(graph), &spec, &id) < 0)
+    fm_graph_fail(graph, "%s", fm_error_message());
+  return id;
+}
+
 fm_value fm_graph_add_node(fm_graph *graph, const fm_op *op, const fm_value *inputs,
                            int input_count, const void *options, size_t options_bytes,
                            const int *params, int param_count, int output_channels) {

@@ -100,6 +100,9 @@ fm_value fm_graph_add_node(fm_graph *graph, const fm_op *op, const fm_value *inp
                            const int *params, int param_count, int output_channels);
 void fm_graph_fail(fm_graph *graph, const char *format, ...) __attribute__((format(printf, 2, 3)));
 fm_params *fm_graph_params(fm_graph *graph);
+// Adds a parameter called NAME and SUFFIX, by the rest of `spec`; its number, or -1 with the graph
+// marked as failed.
+int fm_graph_add_param(fm_graph *graph, const char *name, const char *suffix, fm_param_spec spec);
 
 // The parameters' memory for ops: master values and gradient in the parameter's own layout, and
 // working copies: see params_layout.h.

@@ -3,25 +3,8 @@
 #include <stdlib.h>
 
 #include "base/file.h"
+#include "base/utf8.h"
 #include "predict/annotation.h"
-
-static void annotation_voc_text(FILE *out, const char *text) {
-  for (; *text; ++text) {
-    switch (*text) {
-    case '&':
-      fputs("&amp;", out);
-      break;
-    case '<':
-      fputs("&lt;", out);
-      break;
-    case '>':
-      fputs("&gt;", out);
-      break;
-    default:
-      fputc(*text, out);
-    }
-  }
-}
 
 // Whole pixels inside the picture, one wide at least.
 static void annotation_voc_span(float from, float to, int size, long *first, long *last) {
@@ -37,7 +20,7 @@ static void annotation_voc_face(FILE *out, const fm_found_picture *found, const 
   annotation_voc_span(d->box.x1, d->box.x2, found->width, &x1, &x2);
   annotation_voc_span(d->box.y1, d->box.y2, found->height, &y1, &y2);
   fputs("    <object>\n        <name>", out);
-  annotation_voc_text(out, name);
+  fm_utf8_markup(out, name);
   fprintf(out,
           "</name>\n        <pose>Unspecified</pose>\n        <truncated>0</truncated>\n"
           "        <occluded>0</occluded>\n        <difficult>0</difficult>\n"
@@ -58,7 +41,7 @@ static fm_status annotation_voc_picture(const fm_found_picture *found, const fm_
     return opened;
   }
   fputs("<annotation>\n    <folder>images</folder>\n    <filename>", file.stream);
-  annotation_voc_text(file.stream, name);
+  fm_utf8_markup(file.stream, name);
   free(name);
   fprintf(file.stream,
           "</filename>\n    <size>\n        <width>%d</width>\n        <height>%d</height>\n"

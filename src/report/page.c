@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/utf8.h"
 #include "report/chart_parts.h"
-#include "report/text.h"
 #include "web.h"
 
 enum { PAGE_PICTURE_BYTES_MAX = 64 << 20 };
@@ -22,7 +22,7 @@ static void page_fail(fm_page *page, fm_status status) {
 
 static void page_text(fm_page *page, const char *before, const char *text, const char *behind) {
   fputs(before, page->file.stream);
-  fm_text_html(page->file.stream, text);
+  fm_utf8_markup(page->file.stream, text);
   fputs(behind, page->file.stream);
 }
 

@@ -9,53 +9,11 @@
 
 enum { TEXT_GNUPLOT_BYTES = 1024 };
 
-// Copies the printable character at *text, or '?', to `out`, and moves *text behind it.
-static void text_next(const char **text, char out[5]) {
-  const size_t length = fm_utf8_printable(*text);
-  memset(out, 0, 5);
-  if (length)
-    memcpy(out, *text, length);
-  else
-    out[0] = '?';
-  const size_t whole = fm_utf8_sequence(*text);
-  *text += whole ? whole : 1;
-}
-
-void fm_text_html(FILE *out, const char *text) {
-  char character[5];
-  while (*text) {
-    if (*text == '\n' || *text == '\t') {
-      fputc(*text++, out);
-      continue;
-    }
-    text_next(&text, character);
-    switch (character[0]) {
-    case '&':
-      fputs("&amp;", out);
-      break;
-    case '<':
-      fputs("&lt;", out);
-      break;
-    case '>':
-      fputs("&gt;", out);
-      break;
-    case '"':
-      fputs("&quot;", out);
-      break;
-    case '\'':
-      fputs("&#39;", out);
-      break;
-    default:
-      fputs(character, out);
-    }
-  }
-}
-
 void fm_text_json(FILE *out, const char *text) {
   char character[5];
   fputc('"', out);
   while (*text) {
-    text_next(&text, character);
+    fm_utf8_next(&text, character);
     // "</script>" and "<!--" would end the element the string stands in.
     if (strchr("\"\\<>&'", character[0]))
       fprintf(out, "\\u%04x", (unsigned)character[0]);
@@ -71,7 +29,7 @@ void fm_text_csv(FILE *out, const char *text) {
   if (quoted)
     fputc('"', out);
   while (*text) {
-    text_next(&text, character);
+    fm_utf8_next(&text, character);
     fputs(character[0] == '"' ? "\"\"" : character, out);
   }
   if (quoted)
@@ -84,7 +42,7 @@ void fm_text_gnuplot(FILE *out, const char *text, size_t longest) {
   fm_utf8_middle(shown, sizeof shown, text, longest);
   fputc('\'', out);
   for (const char *at = shown; *at;) {
-    text_next(&at, character);
+    fm_utf8_next(&at, character);
     // gnuplot does not take a doubled quote for one everywhere: a typographic one cannot end the
     // string.
     fputs(character[0] == '\'' ? "\xe2\x80\x99" : character, out);

@@ -1,4 +1,5 @@
-// Text from outside (class names, file names, settings) inside HTML, JSON, CSV and gnuplot scripts.
+// Text from outside (class names, file names, settings) inside JSON, CSV and gnuplot scripts; for
+// HTML see fm_utf8_markup.
 // Bytes that are not UTF-8 and control characters become '?'. A failed write stays in the stream;
 // who closes it asks.
 #ifndef FM_REPORT_TEXT_H
@@ -7,8 +8,6 @@
 #include <stddef.h>
 #include <stdio.h>
 
-// For element text and quoted attributes. Line ends and tabs stay.
-void fm_text_html(FILE *out, const char *text);
 // A string with its quotes that also stands safely in a <script> element.
 void fm_text_json(FILE *out, const char *text);
 // One field, quoted when it must be.

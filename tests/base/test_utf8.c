@@ -63,11 +63,22 @@ static void a_long_name_keeps_its_beginning_and_its_end(void **state) {
   }
 }
 
+static void markup_has_none_left_of_the_text(void **state) {
+  (void)state;
+  char written[128] = "";
+  FILE *out = fmemopen(written, sizeof written, "w");
+  fm_utf8_markup(out, "<a href=\"x\" b='c'>&amp;\n\t\x01\xff\xc3\xa9</a>");
+  fclose(out);
+  assert_string_equal(
+      written, "&lt;a href=&quot;x&quot; b=&#39;c&#39;&gt;&amp;amp;\n\t??\xc3\xa9&lt;/a&gt;");
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(a_text_with_room_is_copied),
       cmocka_unit_test(what_cannot_be_read_becomes_a_question_mark),
       cmocka_unit_test(a_text_without_room_ends_in_an_ellipsis_behind_a_whole_character),
+      cmocka_unit_test(markup_has_none_left_of_the_text),
       cmocka_unit_test(a_long_name_keeps_its_beginning_and_its_end),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

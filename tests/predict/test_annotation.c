@@ -143,6 +143,21 @@ static void voc_reads_back_as_a_data_set(void **state) {
   free(path);
 }
 
+static void voc_can_be_read_whatever_a_picture_is_called(void **state) {
+  (void)state;
+  static fm_found_picture picture = {"bell\x07.png", "bell\x07", 100, 80, {faces, 2}, 0.25};
+  const fm_found_list one = {.classes = &classes, .items = &picture, .count = 1};
+  char *sub = fm_path_join(folder, "bell");
+  assert_int_equal(fm_folder_make(sub), FM_OK);
+  assert_int_equal(fm_annotation_voc.write(&one, sub), FM_OK);
+  fm_dataset *dataset;
+  assert_int_equal(fm_dataset_open(&dataset, sub, NULL), FM_OK);
+  assert_int_equal(fm_dataset_count(dataset), 1);
+  assert_int_equal(fm_dataset_sample(dataset, 0)->object_count, 2);
+  fm_dataset_free(dataset);
+  free(sub);
+}
+
 static void yolo_has_shares_of_the_picture_and_quoted_names(void **state) {
   (void)state;
   assert_int_equal(fm_annotation_yolo.write(&found, folder), FM_OK);
@@ -180,16 +195,24 @@ int main(void) {
       cmocka_unit_test(coco_has_images_annotations_and_categories),
       cmocka_unit_test(label_studio_has_percent_of_the_picture),
       cmocka_unit_test(voc_reads_back_as_a_data_set),
+      cmocka_unit_test(voc_can_be_read_whatever_a_picture_is_called),
       cmocka_unit_test(yolo_has_shares_of_the_picture_and_quoted_names),
       cmocka_unit_test(an_unknown_format_is_answered_with_the_nearest),
   };
   if (!mkdtemp(folder))
     return 1;
   const int failed = cmocka_run_group_tests(tests, NULL, NULL);
-  static const char *const made[] = {"annotations/a&b.xml", "annotations/empty.xml",
-                                     "annotations",         "labels/a&b.txt",
-                                     "labels/empty.txt",    "labels",
-                                     "data.yaml",           ""};
+  static const char *const made[] = {"bell/annotations/bell\x07.xml",
+                                     "bell/annotations",
+                                     "bell",
+                                     "annotations/a&b.xml",
+                                     "annotations/empty.xml",
+                                     "annotations",
+                                     "labels/a&b.txt",
+                                     "labels/empty.txt",
+                                     "labels",
+                                     "data.yaml",
+                                     ""};
   for (size_t i = 0; i < sizeof made / sizeof *made; ++i) {
     char *path = fm_path_join(folder, made[i]);
     remove(path);

@@ -21,15 +21,6 @@ static FILE *start(void) {
   return fmemopen(written, sizeof written, "w");
 }
 
-static void html_has_no_markup_left(void **state) {
-  (void)state;
-  FILE *out = start();
-  fm_text_html(out, "<a href=\"x\" b='c'>&amp;\n\t\x01\xff\xc3\xa9</a>");
-  fclose(out);
-  assert_string_equal(
-      written, "&lt;a href=&quot;x&quot; b=&#39;c&#39;&gt;&amp;amp;\n\t??\xc3\xa9&lt;/a&gt;");
-}
-
 static void json_reads_back_and_cannot_end_a_script(void **state) {
   (void)state;
   static const char text[] = "</script><!-- \"\\ & 'é' \xf0\x9f\x98\xb7";
@@ -111,7 +102,6 @@ static void sequences_are_those_of_unicode(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(html_has_no_markup_left),
       cmocka_unit_test(json_reads_back_and_cannot_end_a_script),
       cmocka_unit_test(csv_quotes_what_needs_it),
       cmocka_unit_test(gnuplot_strings_stay_one_string_and_are_shortened_by_characters),

@@ -1,7 +1,6 @@
 // Convolution: y = act(norm(conv(x, weight) + bias) + residual); x (n,IC,h,w), weight
 // (OC,IC/groups,K,K), y (n,OC,h',w') with h' = (h + padding + padding_end - dilation (K-1) - 1) /
 // stride + 1. Norm frozen, or any norm at inference, is folded into weight and bias.
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -378,46 +377,34 @@ static void conv2d_release(fm_op_context *context) {
   free(state->int8_bias);
 }
 
-// Adds NAME.SUFFIX, or nothing once the graph has failed.
-static int conv2d_add_param(fm_graph *graph, const char *name, const char *suffix,
-                            fm_param_spec spec) {
-  int id = -1;
-  const int length = snprintf(spec.name, sizeof spec.name, "%s%s", name, suffix);
-  if (length < 0 || (size_t)length >= sizeof spec.name)
-    fm_graph_fail(graph, "the parameter name %s%s is too long", name, suffix);
-  else if (fm_params_add(fm_graph_params(graph), &spec, &id) < 0)
-    fm_graph_fail(graph, "%s", fm_error_message());
-  return id;
-}
-
 static void conv2d_add_params(fm_graph *graph, const fm_conv2d_options *o, int ic, int groups,
                               int *params) {
   const int oc = o->out_channels;
   for (int i = 0; i < CONV_PARAMS; ++i)
     params[i] = -1;
   params[CONV_WEIGHT] =
-      conv2d_add_param(graph, o->name, ".weight",
-                       (fm_param_spec){.rank = 4,
-                                       .dims = {oc, ic / groups, o->kernel, o->kernel},
-                                       .init = o->init,
-                                       .init_scale = o->init_scale});
+      fm_graph_add_param(graph, o->name, ".weight",
+                         (fm_param_spec){.rank = 4,
+                                         .dims = {oc, ic / groups, o->kernel, o->kernel},
+                                         .init = o->init,
+                                         .init_scale = o->init_scale});
   const fm_param_spec zeros = {.rank = 1, .dims = {oc}, .init = FM_INIT_ZERO};
   if (o->bias)
-    params[CONV_BIAS] = conv2d_add_param(graph, o->name, ".bias", zeros);
+    params[CONV_BIAS] = fm_graph_add_param(graph, o->name, ".bias", zeros);
   if (o->norm == FM_NORM_NONE)
     return;
   fm_param_spec spec = zeros;
   spec.kind = o->norm == FM_NORM_FROZEN ? FM_PARAM_BUFFER : FM_PARAM_TRAINED;
-  params[CONV_BETA] = conv2d_add_param(graph, o->norm_name, ".bias", spec);
+  params[CONV_BETA] = fm_graph_add_param(graph, o->norm_name, ".bias", spec);
   spec.init = FM_INIT_ONE;
-  params[CONV_GAMMA] = conv2d_add_param(graph, o->norm_name, ".weight", spec);
+  params[CONV_GAMMA] = fm_graph_add_param(graph, o->norm_name, ".weight", spec);
   spec.kind = FM_PARAM_BUFFER;
-  params[CONV_VARIANCE] = conv2d_add_param(graph, o->norm_name, ".running_var", spec);
+  params[CONV_VARIANCE] = fm_graph_add_param(graph, o->norm_name, ".running_var", spec);
   spec.init = FM_INIT_ZERO;
-  params[CONV_MEAN] = conv2d_add_param(graph, o->norm_name, ".running_mean", spec);
+  params[CONV_MEAN] = fm_graph_add_param(graph, o->norm_name, ".running_mean", spec);
   spec.rank = 0;
   if (o->norm == FM_NORM_BATCH)
-    params[CONV_TRACKED] = conv2d_add_param(graph, o->norm_name, ".num_batches_tracked", spec);
+    params[CONV_TRACKED] = fm_graph_add_param(graph, o->norm_name, ".num_batches_tracked", spec);
 }
 
 static void conv2d_describe(const fm_node *node, fm_node_settings *out) {

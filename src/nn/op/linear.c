@@ -2,7 +2,6 @@
 // (n,OUT,1,1).
 #include <math.h>
 #include <omp.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -466,17 +465,6 @@ static void linear_release(fm_op_context *context) {
   free(state->int8_bias);
 }
 
-static int linear_add_param(fm_graph *graph, const char *name, const char *suffix,
-                            fm_param_spec spec) {
-  int id = -1;
-  const int length = snprintf(spec.name, sizeof spec.name, "%s%s", name, suffix);
-  if (length < 0 || (size_t)length >= sizeof spec.name)
-    fm_graph_fail(graph, "the parameter name %s%s is too long", name, suffix);
-  else if (fm_params_add(fm_graph_params(graph), &spec, &id) < 0)
-    fm_graph_fail(graph, "%s", fm_error_message());
-  return id;
-}
-
 void fm_linear_add_params(fm_graph *graph, const fm_linear_options *options, int inputs,
                           int ids[LINEAR_PARAMS]) {
   fm_param_spec weight = {.rank = 2,
@@ -488,8 +476,8 @@ void fm_linear_add_params(fm_graph *graph, const fm_linear_options *options, int
     weight.init_scale = bias.init_scale = (float)(1.0 / sqrt((double)inputs));
     bias.init = FM_INIT_UNIFORM;
   }
-  ids[LINEAR_WEIGHT] = linear_add_param(graph, options->name, ".weight", weight);
-  ids[LINEAR_BIAS] = linear_add_param(graph, options->name, ".bias", bias);
+  ids[LINEAR_WEIGHT] = fm_graph_add_param(graph, options->name, ".weight", weight);
+  ids[LINEAR_BIAS] = fm_graph_add_param(graph, options->name, ".bias", bias);
 }
 
 extern const fm_op fm_op_linear;
