@@ -1,3 +1,4 @@
+// EXIF's orientation, as TIFF directories hold it, and the eight ways to turn and mirror a picture.
 #include "image/orientation.h"
 
 #include <string.h>
