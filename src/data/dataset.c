@@ -111,19 +111,19 @@ static dataset_picture *dataset_pictures_find(dataset_pictures *pictures, const 
   return found;
 }
 
-// The picture's header; reads the whole file only when the header is not in its first
-// part.
-static fm_status dataset_picture_header(const fm_dataset *dataset, const fm_source_file *file,
-                                        fm_image_header *out) {
+// The size from the picture's header, on entry as it was annotated; reads the whole file only when
+// the header is not in its first part.
+static fm_status dataset_picture_size(const fm_dataset *dataset, const fm_source_file *file,
+                                      int *width, int *height) {
   fm_bytes bytes;
   FM_TRY(fm_source_head(&dataset->source, file, DATASET_HEAD_BYTES, &bytes));
   bool whole = bytes.size < DATASET_HEAD_BYTES;
-  fm_status status = fm_image_decode_header(out, bytes.data, bytes.size, file->label);
+  fm_status status = fm_image_decode_size(width, height, bytes.data, bytes.size, file->label);
   free(bytes.data);
   if (status == FM_OK || whole)
     return status;
   FM_TRY(fm_source_read(&dataset->source, file, DATASET_PICTURE_BYTES_MAX, &bytes));
-  status = fm_image_decode_header(out, bytes.data, bytes.size, file->label);
+  status = fm_image_decode_size(width, height, bytes.data, bytes.size, file->label);
   free(bytes.data);
   return status;
 }
@@ -196,18 +196,14 @@ static fm_status dataset_match_picture(dataset_opening *opening, dataset_item *i
     return fm_problem_list_add(&dataset->problems, label, "no picture of this name; skipped");
   }
   item->picture = picture->file;
-  fm_image_header header;
-  fm_status status = dataset_picture_header(dataset, picture->file, &header);
+  // Who annotated saw it upright, but for tools that do not look at EXIF's orientation.
+  int width = item->voc.width, height = item->voc.height;
+  fm_status status = dataset_picture_size(dataset, picture->file, &width, &height);
   if (status < 0) {
     item->dropped = true;
     return fm_problem_list_add_failure(&dataset->problems, picture->file->label, status,
                                        dataset_skipped);
   }
-  // Who annotated saw it upright, but for tools that do not look at EXIF's orientation.
-  const bool as_stored =
-      header.quarter_turn && item->voc.width == header.height && item->voc.height == header.width;
-  const int width = as_stored ? header.height : header.width;
-  const int height = as_stored ? header.width : header.height;
   if ((item->voc.width > 0 || item->voc.height > 0) &&
       (item->voc.width != width || item->voc.height != height))
     FM_TRY(fm_problem_list_add(&dataset->problems, label,
@@ -486,10 +482,6 @@ fm_status fm_dataset_require_pictures(const fm_dataset *dataset) {
                  dataset->path);
 }
 
-static bool dataset_has_size(const fm_sample *sample, const fm_image *image) {
-  return image->width == sample->width && image->height == sample->height;
-}
-
 fm_status fm_dataset_image(const fm_dataset *dataset, size_t index, fm_image *out) {
   FM_ASSERT(index < dataset->count);
   *out = (fm_image){0};
@@ -499,14 +491,11 @@ fm_status fm_dataset_image(const fm_dataset *dataset, size_t index, fm_image *ou
     return fm_fail(FM_ERR_IO, "%s: no picture of %s", dataset->path, sample->name);
   fm_bytes bytes;
   FM_TRY(fm_source_read(&dataset->source, file, DATASET_PICTURE_BYTES_MAX, &bytes));
-  fm_status status = fm_image_decode(out, bytes.data, bytes.size, file->label);
-  if (status == FM_OK && !dataset_has_size(sample, out)) { // annotated as it is stored
-    fm_image_release(out);
-    status = fm_image_decode_stored(out, bytes.data, bytes.size, file->label);
-  }
+  fm_status status = fm_image_decode_sized(out, sample->width, sample->height, bytes.data,
+                                           bytes.size, file->label);
   free(bytes.data);
   FM_TRY(status);
-  if (!dataset_has_size(sample, out)) {
+  if (out->width != sample->width || out->height != sample->height) {
     fm_image_release(out);
     return fm_fail(FM_ERR_FORMAT, "%s: changed while in use", file->label);
   }

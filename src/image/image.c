@@ -49,29 +49,37 @@ static fm_status image_decode(fm_image *out, int *orientation, const fm_codec_in
   return fm_fail(FM_ERR_FORMAT, "%s: neither PNG nor JPEG; convert it to one of them", input->name);
 }
 
+// Whether a picture that has to be turned by a quarter has this size only as it is stored.
+static bool image_stays(const fm_image *stored, int orientation, int width, int height) {
+  return fm_orientation_swaps(orientation) && width != height && stored->width == width &&
+         stored->height == height;
+}
+
 fm_status fm_image_decode(fm_image *out, const void *data, size_t size, const char *name) {
+  return fm_image_decode_sized(out, 0, 0, data, size, name);
+}
+
+fm_status fm_image_decode_sized(fm_image *out, int width, int height, const void *data, size_t size,
+                                const char *name) {
   int orientation;
   FM_TRY(image_decode(out, &orientation, &(fm_codec_input){data, size, name, false}));
+  if (image_stays(out, orientation, width, height))
+    return FM_OK;
   const fm_status status = fm_image_turn_upright(out, orientation);
   if (status < 0)
     fm_image_release(out);
   return status;
 }
 
-fm_status fm_image_decode_stored(fm_image *out, const void *data, size_t size, const char *name) {
-  int orientation;
-  return image_decode(out, &orientation, &(fm_codec_input){data, size, name, false});
-}
-
-fm_status fm_image_decode_header(fm_image_header *out, const void *data, size_t size,
-                                 const char *name) {
+fm_status fm_image_decode_size(int *width, int *height, const void *data, size_t size,
+                               const char *name) {
   fm_image image;
   int orientation;
   FM_TRY(image_decode(&image, &orientation, &(fm_codec_input){data, size, name, true}));
-  const bool swaps = fm_orientation_swaps(orientation);
-  *out = (fm_image_header){.width = swaps ? image.height : image.width,
-                           .height = swaps ? image.width : image.height,
-                           .quarter_turn = swaps};
+  const bool swaps =
+      fm_orientation_swaps(orientation) && !image_stays(&image, orientation, *width, *height);
+  *width = swaps ? image.height : image.width;
+  *height = swaps ? image.width : image.height;
   return FM_OK;
 }
 

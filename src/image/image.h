@@ -3,7 +3,6 @@
 #ifndef FM_IMAGE_IMAGE_H
 #define FM_IMAGE_IMAGE_H
 
-#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -25,20 +24,16 @@ void fm_image_release(fm_image *image);
 // FM_ERR_FORMAT. `name` is for messages.
 FM_MUST_USE fm_status fm_image_decode(fm_image *out, const void *data, size_t size,
                                       const char *name);
-// The same without turning it.
-FM_MUST_USE fm_status fm_image_decode_stored(fm_image *out, const void *data, size_t size,
-                                             const char *name);
+// A picture that is known to have this size: it stays as it is stored where only so it has it.
+FM_MUST_USE fm_status fm_image_decode_sized(fm_image *out, int width, int height, const void *data,
+                                            size_t size, const char *name);
 // PNG and JPEG in memory; the caller frees out->data.
 FM_MUST_USE fm_status fm_image_encode_png(fm_bytes *out, const fm_image *image);
 FM_MUST_USE fm_status fm_image_encode_jpeg(fm_bytes *out, const fm_image *image, int quality);
-// From what stands before the pixels: the size, upright, and whether a quarter turn leads there.
-typedef struct fm_image_header {
-  int width, height;
-  bool quarter_turn; // stored as height x width
-} fm_image_header;
-
-FM_MUST_USE fm_status fm_image_decode_header(fm_image_header *out, const void *data, size_t size,
-                                             const char *name);
+// The size alone, from what stands before the pixels: upright, or as it is stored where that is the
+// size it has on entry, as fm_image_decode_sized. Unchanged after a failure.
+FM_MUST_USE fm_status fm_image_decode_size(int *width, int *height, const void *data, size_t size,
+                                           const char *name);
 FM_MUST_USE fm_status fm_image_read(fm_image *out, const char *path);
 FM_MUST_USE fm_status fm_image_write_png(const fm_image *image, const char *path); // atomic
 FM_MUST_USE fm_status fm_image_write_jpeg(const fm_image *image, const char *path,

@@ -1,6 +1,18 @@
-"""What the scripts of this folder share: a line for each check, and how many have failed."""
+"""What the scripts of this folder share: a line for each check, and how many have failed; a training of seconds."""
 import os
 
+SMALL_TRAINING = {
+    "model.arch": "fasterrcnn_mobilenet_v3_large_320_fpn",
+    "model.min_size": 96,
+    "model.max_size": 96,
+    "model.rpn_pre_nms_top_n_train": 100,
+    "model.rpn_post_nms_top_n_train": 50,
+    "model.rpn_pre_nms_top_n_test": 50,
+    "model.rpn_post_nms_top_n_test": 20,
+    "model.box_batch_size_per_image": 32,
+    "model.norm": "batch",
+    "train.precision": "fp32",
+}
 _failed = 0
 
 

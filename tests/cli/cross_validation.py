@@ -11,24 +11,15 @@ import sys
 import tempfile
 from pathlib import Path
 
-from checks import check, failures, hide_gnuplot
+from checks import SMALL_TRAINING, check, failures, hide_gnuplot
 
 FACEMASK = sys.argv[1]
 SETTINGS = {
-    "model.arch": "fasterrcnn_mobilenet_v3_large_320_fpn",
-    "model.min_size": 96,
-    "model.max_size": 96,
-    "model.rpn_pre_nms_top_n_train": 100,
-    "model.rpn_post_nms_top_n_train": 50,
-    "model.rpn_pre_nms_top_n_test": 50,
-    "model.rpn_post_nms_top_n_test": 20,
-    "model.box_batch_size_per_image": 32,
+    **SMALL_TRAINING,
     "model.box_head_features": 64,
-    "model.norm": "batch",
     "train.epochs": 1,
     "train.batch_size": 4,
     "train.lr": 0.02,
-    "train.precision": "fp32",
     "log.tensorboard": "false",
 }
 FIGURES = ["mAP", "mAP50", "mAP75"]

@@ -22,25 +22,16 @@ import tempfile
 import time
 from pathlib import Path
 
-from checks import check, failures, hide_gnuplot
+from checks import SMALL_TRAINING, check, failures, hide_gnuplot
 
 SETTINGS = {
-    "model.arch": "fasterrcnn_mobilenet_v3_large_320_fpn",
-    "model.min_size": 96,
-    "model.max_size": 96,
-    "model.rpn_pre_nms_top_n_train": 100,
-    "model.rpn_post_nms_top_n_train": 50,
-    "model.rpn_pre_nms_top_n_test": 50,
-    "model.rpn_post_nms_top_n_test": 20,
-    "model.box_batch_size_per_image": 32,
+    **SMALL_TRAINING,
     "model.fpn_channels": 32,
     "model.box_head_features": 32,
-    "model.norm": "batch",
     "train.epochs": 2,
     "train.batch_size": 3,
     "train.lr": 0.01,
     "train.ema": 0.9,
-    "train.precision": "fp32",
     "train.checkpoint_steps": 1,
 }
 PICTURES = 14

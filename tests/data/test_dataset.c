@@ -12,6 +12,7 @@
 #include <string.h>
 #include <zip.h>
 
+#include "../image/samples.h"
 #include "base/file.h"
 #include "data/dataset.h"
 #include "support.h"
@@ -317,59 +318,39 @@ static void boxes_that_name_pixels_become_edges_and_back(void **state) {
   support_folder_remove(folder);
 }
 
-// A JPEG of 40 x 30 pixels, its upper left quarter white, that a camera held a quarter turn to the
-// left has taken: upright it is 30 x 40, with white in the upper right.
-static void write_turned(const char *folder, const char *name) {
-  static const uint8_t exif[] = {0xff, 0xe1, 0, 34, 'E', 'x', 'i', 'f', 0, 0,  'M', 'M',
-                                 0,    42,   0, 0,  0,   8,   0,   1,   1, 18, 0,   3,
-                                 0,    0,    0, 1,  0,   6,   0,   0,   0, 0,  0,   0};
-  fm_image image;
-  fm_bytes bytes;
-  assert_int_equal(fm_image_new(&image, 40, 30), FM_OK);
-  for (size_t y = 0; y < 15; y++)
-    memset(image.pixels + y * 40 * 3, 255, 20 * 3);
-  assert_int_equal(fm_image_encode_jpeg(&bytes, &image, 90), FM_OK);
-  uint8_t *file = malloc(bytes.size + sizeof exif);
-  memcpy(file, bytes.data, 2);
-  memcpy(file + 2, exif, sizeof exif);
-  memcpy(file + 2 + sizeof exif, bytes.data + 2, bytes.size - 2);
-  support_write(folder, name, file, bytes.size + sizeof exif);
-  free(file);
-  free(bytes.data);
-  fm_image_release(&image);
-}
-
-static void assert_white_at(const fm_dataset *dataset, const char *name, int width, int x, int y) {
+static void assert_picture(const fm_dataset *dataset, const char *name, int width,
+                           const uint8_t *rgb) {
   fm_image image;
   const ptrdiff_t at = fm_dataset_find(dataset, name);
   assert_true(at >= 0);
   assert_int_equal(fm_dataset_image(dataset, (size_t)at, &image), FM_OK);
   assert_int_equal(image.width, width);
-  assert_int_equal(image.height, 70 - width);
-  assert_true(image.pixels[(y * width + x) * 3] > 240);
-  assert_true(image.pixels[((image.height - 1 - y) * width + width - 1 - x) * 3] < 15);
+  assert_int_equal(image.height, SAMPLE_WIDTH + SAMPLE_HEIGHT - width);
+  assert_memory_equal(image.pixels, rgb, SAMPLE_WIDTH * SAMPLE_HEIGHT * 3);
   fm_image_release(&image);
 }
 
+// 11 x 7 pixels are stored, which a quarter turn makes 7 x 11.
 static void a_picture_is_upright_but_where_it_was_annotated_as_stored(void **state) {
   (void)state;
   char *folder = support_folder_make();
-  write_annotation(folder, "annotations/upright.xml", 30, 40, OBJECT("face", 20, 1, 28, 39));
-  write_turned(folder, "images/upright.jpg");
-  write_annotation(folder, "annotations/stored.xml", 40, 30, OBJECT("face", 1, 2, 39, 10));
-  write_turned(folder, "images/stored.jpg");
-  write_annotation(folder, "annotations/other.xml", 44, 30, "");
-  write_turned(folder, "images/other.jpg");
+  write_annotation(folder, "annotations/upright.xml", 7, 11, OBJECT("face", 2, 1, 6, 10));
+  write_annotation(folder, "annotations/stored.xml", 11, 7, OBJECT("face", 1, 2, 10, 6));
+  write_annotation(folder, "annotations/other.xml", 12, 7, "");
+  static const char *const pictures[] = {"images/upright.jpg", "images/stored.jpg",
+                                         "images/other.jpg"};
+  for (size_t i = 0; i < 3; i++)
+    support_write(folder, pictures[i], jpeg_exif_6_file, sizeof jpeg_exif_6_file);
   fm_dataset *dataset;
   assert_int_equal(fm_dataset_open(&dataset, folder, NULL), FM_OK);
   assert_problem(dataset, "annotations/other.xml",
-                 "says 44 x 30 pixels, but the picture has 30 x 40");
+                 "says 12 x 7 pixels, but the picture has 7 x 11");
   size_t count;
   (void)fm_dataset_problems(dataset, &count);
   assert_int_equal(count, 1);
-  assert_white_at(dataset, "upright", 30, 25, 4);
-  assert_white_at(dataset, "stored", 40, 4, 4);
-  assert_white_at(dataset, "other", 30, 25, 4);
+  assert_picture(dataset, "upright", 7, jpeg_exif_6_rgb);
+  assert_picture(dataset, "stored", 11, jpeg_exif_1_rgb); // the same picture, and no turn
+  assert_picture(dataset, "other", 7, jpeg_exif_6_rgb);
   fm_dataset_free(dataset);
   support_folder_remove(folder);
 }

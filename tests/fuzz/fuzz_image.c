@@ -36,9 +36,8 @@ static void repair(uint8_t *data, size_t size) {
 
 static void run(const uint8_t *data, size_t size) {
   fm_image image;
-  fm_image_header found = {0};
-  fm_status header = fm_image_decode_header(&found, data, size, "fuzz");
-  const int width = found.width, height = found.height;
+  int width = 0, height = 0;
+  fm_status header = fm_image_decode_size(&width, &height, data, size, "fuzz");
   fuzz_require(header < 0 || (width > 0 && height > 0 && width <= FM_IMAGE_SIDE_MAX &&
                               height <= FM_IMAGE_SIDE_MAX),
                "a size within the limits");
