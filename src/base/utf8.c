@@ -50,19 +50,27 @@ size_t fm_utf8_count(const char *text) {
   return count;
 }
 
+void fm_utf8_next(const char **text, char out[5]) {
+  const size_t length = fm_utf8_printable(*text), whole = fm_utf8_sequence(*text);
+  memset(out, 0, 5);
+  memcpy(out, length ? *text : "?", length ? length : 1);
+  *text += whole ? whole : 1;
+}
+
 void fm_utf8_line(char *out, size_t capacity, const char *text) {
+  char character[5];
   size_t used = 0, kept = 0; // kept: so much that the ellipsis has room behind it
   while (*text) {
-    const size_t length = fm_utf8_printable(text), bytes = length ? length : 1;
+    fm_utf8_next(&text, character);
+    const size_t bytes = strlen(character);
     if (used + sizeof utf8_ellipsis <= capacity)
       kept = used;
     if (used + bytes >= capacity) {
       memcpy(out + kept, utf8_ellipsis, sizeof utf8_ellipsis);
       return;
     }
-    memcpy(out + used, length ? text : "?", bytes);
+    memcpy(out + used, character, bytes);
     used += bytes;
-    text += bytes;
   }
   out[used] = 0;
 }
@@ -73,32 +81,22 @@ void fm_utf8_middle(char *out, size_t capacity, const char *text, size_t charact
     fm_utf8_line(out, capacity, text);
     return;
   }
+  char character[5];
   size_t used = 0;
   for (size_t i = 0; i < count; i++) {
-    const size_t length = fm_utf8_printable(text), bytes = length ? length : 1;
+    fm_utf8_next(&text, character);
+    const size_t bytes = strlen(character);
     const bool shown = i < head || i >= count - tail;
     if (i == head && used + sizeof utf8_ellipsis <= capacity) {
       memcpy(out + used, utf8_ellipsis, sizeof utf8_ellipsis);
       used += sizeof utf8_ellipsis - 1;
     }
     if (shown && used + bytes < capacity) {
-      memcpy(out + used, length ? text : "?", bytes);
+      memcpy(out + used, character, bytes);
       used += bytes;
     }
-    text += bytes;
   }
   out[used] = 0;
-}
-
-void fm_utf8_next(const char **text, char out[5]) {
-  const size_t length = fm_utf8_printable(*text);
-  memset(out, 0, 5);
-  if (length)
-    memcpy(out, *text, length);
-  else
-    out[0] = '?';
-  const size_t whole = fm_utf8_sequence(*text);
-  *text += whole ? whole : 1;
 }
 
 void fm_utf8_markup(FILE *out, const char *text) {

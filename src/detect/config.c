@@ -6,7 +6,9 @@
 #include <math.h>
 #include <stddef.h>
 
-enum { CONFIG_CROP_MIN = 32, CONFIG_CROP_MAX = 512 };
+#include "detect/face_crop.h"
+
+enum { CONFIG_CROP_MIN = 32 };
 
 #define CONFIG_ARCHS                                           \
   "fasterrcnn_resnet50_fpn|fasterrcnn_mobilenet_v3_large_fpn|" \
@@ -126,9 +128,9 @@ const fm_option fm_model_options[] = {
         "annotated box that is to be expected"),
     ROW_BOOL("model.whole_pixels", whole_pixels, "false",
              "corners of detections are whole pixels, as those of annotations drawn by hand"),
-    ROW_INT("model.crop_size", crop_size, CONFIG_CROP_MIN, CONFIG_CROP_MAX, "112",
+    ROW_INT("model.crop_size", crop_size, CONFIG_CROP_MIN, FM_CROP_SIZE_MAX, "112",
             "face classifier: pixels of a face's cut-out, across and down"),
-    ROW_INT("model.crop_size_train", crop_size_train, 0, CONFIG_CROP_MAX, "0",
+    ROW_INT("model.crop_size_train", crop_size_train, 0, FM_CROP_SIZE_MAX, "0",
             "face classifier: the same in training; 0 for model.crop_size"),
     ROW_FLOATS("model.crops", crops, -4, 4, "[1.5, -1.85]",
                "face classifier: cut-outs that a face's classes are the mean of, as factors of its "
@@ -287,7 +289,7 @@ static fm_status config_check_crops(const fm_model_config *config) {
     return fm_fail(FM_ERR_ARGUMENT, "model.crop_context: [low, high] is expected");
   if (config->crop_size_train > 0 && config->crop_size_train < CONFIG_CROP_MIN)
     return fm_fail(FM_ERR_ARGUMENT, "model.crop_size_train: %d is neither 0 nor %d to %d",
-                   config->crop_size_train, CONFIG_CROP_MIN, CONFIG_CROP_MAX);
+                   config->crop_size_train, CONFIG_CROP_MIN, FM_CROP_SIZE_MAX);
   return FM_OK;
 }
 

@@ -351,8 +351,8 @@ static fm_status classifier_losses(fm_detector *self, classifier_faces *faces,
     FM_TRY(fm_scratch_get(&self->gradients, rows * (size_t)self->class_count, sizeof(float),
                           &gradients));
   const fm_loss_smooth smooth = {self->config.label_smoothing, step->rows};
-  out->classifier = fm_loss_softmax_smooth(fm_plan_output(plan, 0).data, labels, rows,
-                                           self->class_count, &smooth, gradients);
+  out->classifier = fm_loss_softmax_cross_entropy(fm_plan_output(plan, 0).data, labels, rows,
+                                                  self->class_count, &smooth, gradients);
   out->loss = out->classifier;
   return step->purpose == FM_TRAIN ? fm_plan_backward(plan) : FM_OK;
 }

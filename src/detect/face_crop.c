@@ -6,7 +6,7 @@
 
 #include "base/status.h"
 
-enum { CROP_SIDE_MAX = 512, CROP_SAMPLES_MAX = 8 };
+enum { CROP_SAMPLES_MAX = 8 };
 
 fm_box fm_face_crop_region(fm_box face, float factor) {
   const float x = (face.x1 + face.x2) / 2, y = (face.y1 + face.y2) / 2;
@@ -18,8 +18,8 @@ fm_box fm_face_crop_region(fm_box face, float factor) {
 // weights are 0 for what lies beyond the source.
 typedef struct crop_axis {
   int samples; // a pixel of the cut-out
-  int index0[CROP_SIDE_MAX * CROP_SAMPLES_MAX], index1[CROP_SIDE_MAX * CROP_SAMPLES_MAX];
-  float weight0[CROP_SIDE_MAX * CROP_SAMPLES_MAX], weight1[CROP_SIDE_MAX * CROP_SAMPLES_MAX];
+  int index0[FM_CROP_SIZE_MAX * CROP_SAMPLES_MAX], index1[FM_CROP_SIZE_MAX * CROP_SAMPLES_MAX];
+  float weight0[FM_CROP_SIZE_MAX * CROP_SAMPLES_MAX], weight1[FM_CROP_SIZE_MAX * CROP_SAMPLES_MAX];
 } crop_axis;
 
 static void crop_axis_fill(crop_axis *axis, float low, float high, int size, int source) {
@@ -47,7 +47,7 @@ typedef struct crop_rows {
   int width, size;
   bool mirrored;
   int held[2]; // indices of the rows, -1: none
-  float values[2][CROP_SIDE_MAX];
+  float values[2][FM_CROP_SIZE_MAX];
 } crop_rows;
 
 static void crop_row_fill(const crop_rows *rows, const float *source, float *out) {
@@ -78,7 +78,7 @@ static void crop_add_row(crop_rows *rows, int index, float weight, float *restri
 }
 
 void fm_face_crop_cut(const fm_face_crop *crop, int size, float *out) {
-  FM_ASSERT(size > 0 && size <= CROP_SIDE_MAX);
+  FM_ASSERT(size > 0 && size <= FM_CROP_SIZE_MAX);
   // What is not filled below is not read, which the analyser does not see.
   crop_axis across = {0}, down = {0};
   const int width = crop->input->width, height = crop->input->height;

@@ -31,8 +31,8 @@ static fm_status roi_loss_classes(fm_roi_heads *heads, const fm_roi_batch *batch
     *loss = fm_loss_softmax_focal(outputs->logits, labels, outputs->rows, outputs->classes, &focal,
                                   outputs->dlogits);
   else
-    *loss = fm_loss_softmax_smooth(outputs->logits, labels, outputs->rows, outputs->classes,
-                                   &smooth, outputs->dlogits);
+    *loss = fm_loss_softmax_cross_entropy(outputs->logits, labels, outputs->rows, outputs->classes,
+                                          &smooth, outputs->dlogits);
   return FM_OK;
 }
 

@@ -117,19 +117,13 @@ static double loss_softmax_slice(const fm_loss_job *job, size_t begin, size_t en
   return sum;
 }
 
-double fm_loss_softmax_smooth(const float *logits, const int32_t *labels, size_t rows, int classes,
-                              const fm_loss_smooth *smooth, float *gradient) {
+double fm_loss_softmax_cross_entropy(const float *logits, const int32_t *labels, size_t rows,
+                                     int classes, const fm_loss_smooth *smooth, float *gradient) {
   FM_ASSERT(smooth->smoothing >= 0 && smooth->smoothing <= 1);
   fm_loss_job job = {.x = logits, .index = labels, .classes = classes, .gradient = gradient};
   job.smoothing = smooth->smoothing;
   job.scale = loss_scale(smooth->normaliser);
   return loss_run(&job, loss_softmax_slice, rows, (size_t)classes);
-}
-
-double fm_loss_softmax_cross_entropy(const float *logits, const int32_t *labels, size_t rows,
-                                     int classes, double normaliser, float *gradient) {
-  const fm_loss_smooth none = {0, normaliser};
-  return fm_loss_softmax_smooth(logits, labels, rows, classes, &none, gradient);
 }
 
 double fm_loss_softmax_focal(const float *logits, const int32_t *labels, size_t rows, int classes,

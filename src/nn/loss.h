@@ -10,18 +10,15 @@
 // Mean reduction is normaliser = number of rows; torchvision's sums have their own. Must be > 0.
 
 // torch.nn.functional.cross_entropy: logits (rows, classes), labels (rows) in [0, classes). A row
-// whose label is negative is ignored: no loss, zero gradient. gradient (rows, classes).
-double fm_loss_softmax_cross_entropy(const float *logits, const int32_t *labels, size_t rows,
-                                     int classes, double normaliser, float *gradient);
-
-// The same against labels of which `smoothing`, 0 to 1, is dealt out to all classes alike
-// (label_smoothing of torch's; Szegedy et al. 2016).
+// whose label is negative is ignored: no loss, zero gradient. gradient (rows, classes). Of each
+// label `smoothing`, 0 to 1, is dealt out to all classes alike (label_smoothing of torch's; Szegedy
+// et al. 2016).
 typedef struct fm_loss_smooth {
   float smoothing;
   double normaliser;
 } fm_loss_smooth;
-double fm_loss_softmax_smooth(const float *logits, const int32_t *labels, size_t rows, int classes,
-                              const fm_loss_smooth *smooth, float *gradient);
+double fm_loss_softmax_cross_entropy(const float *logits, const int32_t *labels, size_t rows,
+                                     int classes, const fm_loss_smooth *smooth, float *gradient);
 
 // torch.nn.functional.binary_cross_entropy_with_logits over the `count` elements
 // logits[selected[i]] against targets[i] (i, not selected[i]); selected NULL: logits[i]. Writes

@@ -14,6 +14,9 @@ typedef struct evaluation {
   const fm_evaluation_options *options;
   int32_t *labels;  // label of the data by label of the weights
   size_t *position; // in the subset, by sample of the data set
+  // Of what is given the first result of a picture, by position, and the next one of the same
+  // picture, by result: their number counted from 1, 0 for none.
+  size_t *given_first, *given_next;
   fm_picture_cache *cache;
   fm_loader *loader;
 } evaluation;
@@ -81,9 +84,25 @@ static fm_status evaluation_map_labels(evaluation *self) {
   return FM_OK;
 }
 
+static fm_status evaluation_index_given(evaluation *self) {
+  const fm_eval_boxes *given = self->options->given;
+  self->given_first = calloc(self->options->subset->count + 1, sizeof *self->given_first);
+  self->given_next = calloc(given->result_count + 1, sizeof *self->given_next);
+  if (!self->given_first || !self->given_next)
+    return fm_fail(FM_ERR_MEMORY, "out of memory");
+  for (size_t i = given->result_count; i-- > 0;) {
+    size_t *first = &self->given_first[given->results[i].image];
+    self->given_next[i] = *first;
+    *first = i + 1;
+  }
+  return FM_OK;
+}
+
 static fm_status evaluation_open(evaluation *self) {
   const fm_eval_subset *subset = self->options->subset;
   FM_TRY(evaluation_map_labels(self));
+  if (self->options->given)
+    FM_TRY(evaluation_index_given(self));
   self->position = calloc(fm_dataset_count(subset->dataset) + 1, sizeof *self->position);
   FM_CHECK_ALLOC(self->position);
   for (size_t i = 0; i < subset->count; ++i)
@@ -117,12 +136,13 @@ static fm_status evaluation_own_label(const evaluation *self, int32_t label, int
 // What is given of a picture, with the labels of the weights.
 static fm_status evaluation_gather(const evaluation *self, int64_t image, fm_detections *out) {
   const fm_eval_boxes *given = self->options->given;
-  *out = (fm_detections){malloc((given->result_count + 1) * sizeof *out->items), 0};
+  size_t count = 0;
+  for (size_t i = self->given_first[image]; i > 0; i = self->given_next[i - 1])
+    ++count;
+  *out = (fm_detections){malloc((count + 1) * sizeof *out->items), 0};
   FM_CHECK_ALLOC(out->items);
-  for (size_t i = 0; i < given->result_count; ++i) {
-    const fm_coco_result *r = &given->results[i];
-    if (r->image != image)
-      continue;
+  for (size_t i = self->given_first[image]; i > 0; i = self->given_next[i - 1]) {
+    const fm_coco_result *r = &given->results[i - 1];
     fm_detection *d = &out->items[out->count++];
     d->box = (fm_box){(float)r->x, (float)r->y, (float)(r->x + r->w), (float)(r->y + r->h)};
     d->score = (float)r->score;
@@ -194,6 +214,8 @@ fm_status fm_evaluation_run(const fm_evaluation_options *options, fm_eval_boxes 
   fm_loader_free(self.loader);
   fm_picture_cache_free(self.cache);
   free(self.position);
+  free(self.given_next);
+  free(self.given_first);
   free(self.labels);
   return status;
 }

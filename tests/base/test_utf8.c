@@ -25,8 +25,8 @@ static void what_cannot_be_read_becomes_a_question_mark(void **state) {
   char out[32];
   fm_utf8_line(out, sizeof out,
                "a\nb\x1b[1m\xff"
-               "c\xd0");
-  assert_string_equal(out, "a?b?[1m?c?");
+               "c\xc2\x85\xd0");
+  assert_string_equal(out, "a?b?[1m?c??");
 }
 
 static void a_text_without_room_ends_in_an_ellipsis_behind_a_whole_character(void **state) {
@@ -55,6 +55,8 @@ static void a_long_name_keeps_its_beginning_and_its_end(void **state) {
   assert_string_equal(out, "ten_letter");
   fm_utf8_middle(out, sizeof out, "\xd0\xbc\xd0\xb0\xd1\x81\xd0\xba\xd0\xb0_\xff_1", 6);
   assert_string_equal(out, "\xd0\xbc\xd0\xb0\xd1\x81\xe2\x80\xa6_1");
+  fm_utf8_middle(out, sizeof out, "mask\xc2\x85worn_wrongly_01", 10);
+  assert_string_equal(out, "mask?w\xe2\x80\xa6_01");
   for (size_t capacity = 4; capacity < 20; ++capacity) {
     memset(out, 'x', sizeof out);
     fm_utf8_middle(out, capacity, "mask_worn_wrongly_01", 10);

@@ -26,6 +26,7 @@ static void test_all_near(const float *values, const double *expected, size_t co
 static const float test_logits[12] = {1.5f,  -0.5f, 0.25f, 2.0f, 0.1f, 0.2f,
                                       -3.0f, 0.7f,  -1.0f, 4.0f, 0.5f, 0.0f};
 static const int32_t test_labels[3] = {0, 2, 1};
+static const fm_loss_smooth test_plain = {.normaliser = 2};
 
 static void test_cross_entropy_equals_torch(void **unused) {
   (void)unused;
@@ -33,7 +34,8 @@ static void test_cross_entropy_equals_torch(void **unused) {
                                0.125870428,    0.1391083364,   -0.4943296376, 0.2293508732,
                                0.003192580341, -0.02617906589, 0.01430815242, 0.008678333127};
   float gradient[12];
-  double loss = fm_loss_softmax_cross_entropy(test_logits, test_labels, 3, 4, 2, gradient);
+  double loss =
+      fm_loss_softmax_cross_entropy(test_logits, test_labels, 3, 4, &test_plain, gradient);
   test_near(loss, 2.827497045, 1e-7);
   test_all_near(gradient, expected, 12);
 }
@@ -43,16 +45,13 @@ static void test_smoothed_labels_equal_torch(void **unused) {
   const double expected[12] = {-0.2902883252,  0.006412547499, 0.03102848842,   0.2528472893,
                                0.1102454287,   0.1234833374,   -0.4474546376,   0.2137258715,
                                -0.01243241966, 0.02069593411,  -0.001316847579, -0.006946666873};
-  const fm_loss_smooth smooth = {.smoothing = 0.125f, .normaliser = 2}, none = {0, 2};
-  float gradient[12], plain[12];
-  test_near(fm_loss_softmax_smooth(test_logits, test_labels, 3, 4, &smooth, gradient),
+  const fm_loss_smooth smooth = {.smoothing = 0.125f, .normaliser = 2};
+  float gradient[12];
+  test_near(fm_loss_softmax_cross_entropy(test_logits, test_labels, 3, 4, &smooth, gradient),
             2.9095282927826984, 1e-7);
   test_all_near(gradient, expected, 12);
-  const double same = fm_loss_softmax_smooth(test_logits, test_labels, 3, 4, &none, gradient);
-  assert_true(same == fm_loss_softmax_cross_entropy(test_logits, test_labels, 3, 4, 2, plain));
-  assert_memory_equal(gradient, plain, sizeof plain);
   const int32_t left_out[3] = {-1, -1, -1};
-  assert_true(fm_loss_softmax_smooth(test_logits, left_out, 3, 4, &smooth, gradient) == 0);
+  assert_true(fm_loss_softmax_cross_entropy(test_logits, left_out, 3, 4, &smooth, gradient) == 0);
   for (int i = 0; i < 12; i++)
     assert_true(gradient[i] == 0);
 }
@@ -61,9 +60,10 @@ static void test_negative_labels_leave_rows_out(void **unused) {
   (void)unused;
   const int32_t labels[3] = {0, -1, 1};
   float gradient[12], alone[4];
-  double loss = fm_loss_softmax_cross_entropy(test_logits, labels, 3, 4, 2, gradient);
-  double first = fm_loss_softmax_cross_entropy(test_logits, labels, 1, 4, 2, alone);
-  double last = fm_loss_softmax_cross_entropy(test_logits + 8, labels + 2, 1, 4, 2, alone);
+  double loss = fm_loss_softmax_cross_entropy(test_logits, labels, 3, 4, &test_plain, gradient);
+  double first = fm_loss_softmax_cross_entropy(test_logits, labels, 1, 4, &test_plain, alone);
+  double last =
+      fm_loss_softmax_cross_entropy(test_logits + 8, labels + 2, 1, 4, &test_plain, alone);
   test_near(loss, first + last, 1e-12);
   for (int i = 4; i < 8; i++)
     assert_true(gradient[i] == 0);
@@ -76,7 +76,8 @@ static void test_large_logits_stay_finite(void **unused) {
   const int32_t labels[1] = {1};
   float gradient[4];
   fm_loss_focal focal = {.gamma = 0.5f, .alpha = 0.25f, .normaliser = 1};
-  test_near(fm_loss_softmax_cross_entropy(logits, labels, 1, 4, 1, gradient), 2e4, 1e-9);
+  const fm_loss_smooth one = {.normaliser = 1};
+  test_near(fm_loss_softmax_cross_entropy(logits, labels, 1, 4, &one, gradient), 2e4, 1e-9);
   test_near((double)gradient[1], -1, 1e-7);
   test_near(fm_loss_sigmoid_cross_entropy(logits, NULL, targets, 2, 1, gradient), 2e4, 1e-9);
   assert_true(isfinite(fm_loss_sigmoid_focal(logits, NULL, targets, 4, &focal, gradient)));
@@ -96,7 +97,8 @@ static void test_softmax_focal_equals_autograd(void **unused) {
   test_all_near(gradient, expected, 12);
   focal = (fm_loss_focal){.gamma = 0, .alpha = -1, .normaliser = 2};
   double same = fm_loss_softmax_focal(test_logits, test_labels, 3, 4, &focal, gradient);
-  assert_true(same == fm_loss_softmax_cross_entropy(test_logits, test_labels, 3, 4, 2, plain));
+  assert_true(same ==
+              fm_loss_softmax_cross_entropy(test_logits, test_labels, 3, 4, &test_plain, plain));
   assert_memory_equal(gradient, plain, sizeof plain);
 }
 
@@ -173,9 +175,10 @@ static double test_loss_of(int which, const float *x, float *gradient) {
   static const float targets[24] = {1, 0, 0, 1, 1, 1, 0, 0.5f, 0, 1, 0, 0,
                                     0, 1, 1, 0, 1, 0, 1, 0,    1, 1, 0, 1};
   fm_loss_focal focal = {.gamma = 1.5f, .alpha = 0.3f, .normaliser = 4};
+  const fm_loss_smooth smooth = {.smoothing = 0.1f, .normaliser = 4};
   switch (which) {
   case 0:
-    return fm_loss_softmax_cross_entropy(x, labels, 6, 4, 4, gradient);
+    return fm_loss_softmax_cross_entropy(x, labels, 6, 4, &smooth, gradient);
   case 1:
     return fm_loss_softmax_focal(x, labels, 6, 4, &focal, gradient);
   case 2:
@@ -215,6 +218,7 @@ static void test_threads_do_not_change_a_bit(void **unused) {
                          malloc(sizeof(float) * ROWS * CLASSES)};
   int32_t *labels = malloc(sizeof(int32_t) * ROWS);
   double losses[2];
+  const fm_loss_smooth mean = {.normaliser = ROWS};
   assert_true(x && gradients[0] && gradients[1] && labels);
   for (int i = 0; i < ROWS * CLASSES; i++)
     x[i] = (float)sin(i * 0.7) * 3;
@@ -223,7 +227,7 @@ static void test_threads_do_not_change_a_bit(void **unused) {
   int threads = omp_get_max_threads();
   for (int i = 0; i < 2; i++) {
     omp_set_num_threads(i == 0 ? 1 : 3);
-    losses[i] = fm_loss_softmax_cross_entropy(x, labels, ROWS, CLASSES, ROWS, gradients[i]);
+    losses[i] = fm_loss_softmax_cross_entropy(x, labels, ROWS, CLASSES, &mean, gradients[i]);
   }
   omp_set_num_threads(threads);
   assert_true(losses[0] == losses[1]);

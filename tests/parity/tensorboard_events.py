@@ -20,6 +20,9 @@ import time
 import urllib.request
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "cli"))
+from checks import SMALL_TRAINING, check, failures
+
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
 try:
     from PIL import Image
@@ -32,13 +35,6 @@ except ImportError as missing:
 
 SCALARS = ["loss_classifier", "loss_box_reg", "loss_objectness", "loss_rpn_box_reg", "average_loss", "lr_epoch"]
 RUNNING = ["STATUS_UNKNOWN", "STATUS_RUNNING"]
-failures = 0
-
-
-def check(condition, text):
-    global failures
-    failures += not condition
-    print(("ok      " if condition else "FAILED  ") + text, flush=True)
 
 
 def as_float(value):
@@ -177,12 +173,7 @@ def check_server(root):
     check(metrics["mAP"]["trainingStep"] == 30, "the row has the last mAP")
 
 
-SETTINGS = {
-    "model.min_size": 96, "model.max_size": 96, "model.rpn_pre_nms_top_n_train": 100, "model.rpn_post_nms_top_n_train": 50,
-    "model.rpn_pre_nms_top_n_test": 50, "model.rpn_post_nms_top_n_test": 20, "model.box_batch_size_per_image": 32,
-    "model.norm": "batch", "train.epochs": 3, "train.batch_size": 3, "train.lr": 0.01, "train.precision": "fp32",
-    "train.checkpoint_steps": 2,
-}  # fmt: skip
+SETTINGS = {**SMALL_TRAINING, "train.epochs": 3, "train.batch_size": 3, "train.lr": 0.01, "train.checkpoint_steps": 2}
 STEP_TAGS = {f"step/{tag}": tag for tag in SCALARS[:4]} | {"step/loss": "loss", "step/lr": "lr"}
 MEANS = {"average_loss": "loss", **{tag: tag for tag in SCALARS[:4]}}
 
@@ -265,8 +256,8 @@ def main():
         check_server(Path(root))
         if arguments.facemask:
             check_training(arguments.facemask, Path(root))
-    print("all held" if failures == 0 else f"{failures} failed")
-    sys.exit(failures > 0)
+    print("all held" if failures() == 0 else f"{failures()} failed")
+    sys.exit(failures() > 0)
 
 
 if __name__ == "__main__":
