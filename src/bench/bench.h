@@ -1,4 +1,5 @@
-// The speed of this machine: a training step with its loader, and a detection, timed as users have
+// The speed of this machine: a training step with its loader, a detection (one network looks once),
+// and a prediction (all that `facemask detect` does with a decoded picture), timed as users have
 // them; besides, where their time goes, and how long their convolutions and matrix products take
 // alone.
 #ifndef FM_BENCH_BENCH_H
@@ -9,24 +10,28 @@
 
 #include "base/status.h"
 #include "nn/profile.h"
+#include "predict/predictor.h"
 #include "train/config.h"
 
 typedef struct fm_bench_options {
   const fm_config
-      *config;            // lent, as everything; train.batch_size, train.precision and augment hold
-  const char *weights;    // NULL: random ones
-  const char *data;       // a data set; NULL: drawn pictures of `size` x `size` pixels
-  int size;               // side of the drawn pictures
-  int steps;              // that are timed, behind two that warm up
-  bool profile, by_layer; // a row for each kind of work, or for each shape
+      *config;         // lent, as everything; train.batch_size, train.precision and augment hold
+  const char *weights; // NULL: random ones; not of a prediction
+  fm_predictor *predictor; // of a prediction; its settings are its own
+  const char *data;        // a data set; NULL: drawn pictures of `size` x `size` pixels
+  int size;                // side of the drawn pictures
+  int steps;               // that are timed, behind two that warm up
+  bool profile, by_layer;  // a row for each kind of work, or for each shape
   bool bound;
 } fm_bench_options;
 
 typedef struct fm_bench_result {
-  const char *job; // "training step", "detection"
-  int pictures;    // of a step
+  const char *job, *key; // what people read, what the JSON object is called
+  int pictures;          // of a step
   int steps;
-  double median, least, data; // seconds of a step; of waiting for the loader in the median step
+  bool varied;                // the steps had different work: their mean counts, not the median
+  double median, mean, least; // seconds of a step
+  double data;                // of waiting for the loader in the median step
   bool has_bound;
   double bound, flops; // seconds and work of the products of a step
   double peak_bytes;   // of the process so far
@@ -36,6 +41,7 @@ typedef struct fm_bench_result {
 
 FM_MUST_USE fm_status fm_bench_training(const fm_bench_options *options, fm_bench_result *out);
 FM_MUST_USE fm_status fm_bench_detection(const fm_bench_options *options, fm_bench_result *out);
+FM_MUST_USE fm_status fm_bench_prediction(const fm_bench_options *options, fm_bench_result *out);
 void fm_bench_result_release(fm_bench_result *result);
 
 // A line or two, and with `profile` its table.

@@ -31,17 +31,22 @@ static void report_profile(FILE *out, const fm_bench_result *result) {
   fprintf(out, "%9.3f 100.0%%\n", total * 1e3 / result->profile_steps);
 }
 
+// What a step takes over what its products do.
+static double report_ratio(const fm_bench_result *result) {
+  return (result->varied ? result->mean : result->median) / result->bound;
+}
+
 void fm_bench_print(FILE *out, const fm_bench_result *result, bool profile) {
-  fprintf(out, "%s: %.1f ms for %d picture%s (least %.1f, %d times)", result->job,
+  fprintf(out, "%s: %.1f ms for %d picture%s (least %.1f, mean %.1f, %d times)", result->job,
           result->median * 1e3, result->pictures, result->pictures == 1 ? "" : "s",
-          result->least * 1e3, result->steps);
+          result->least * 1e3, result->mean * 1e3, result->steps);
   if (result->data > 0)
     fprintf(out, ", of it %.2f ms waiting for the loader", result->data * 1e3);
   fprintf(out, ", peak %.0f MiB\n", result->peak_bytes / 0x1p20);
   if (result->has_bound)
     fprintf(out, "products alone: %.1f ms, %.1f GFLOP, %.0f GFLOP/s; the %s takes %.2f x that\n",
             result->bound * 1e3, result->flops * 1e-9, result->flops / result->bound * 1e-9,
-            result->job, result->median / result->bound);
+            result->job, report_ratio(result));
   if (profile && result->profile)
     report_profile(out, result);
 }
@@ -60,14 +65,14 @@ static json_t *report_rows(const fm_bench_result *result) {
 }
 
 static json_t *report_result(const fm_bench_result *result, bool profile) {
-  json_t *object =
-      json_pack("{s:i, s:i, s:f, s:f, s:f, s:f}", "pictures", result->pictures, "steps",
-                result->steps, "ms", result->median * 1e3, "least_ms", result->least * 1e3,
-                "data_ms", result->data * 1e3, "peak_mib", result->peak_bytes / 0x1p20);
+  json_t *object = json_pack("{s:i, s:i, s:f, s:f, s:f, s:f, s:f}", "pictures", result->pictures,
+                             "steps", result->steps, "ms", result->median * 1e3, "least_ms",
+                             result->least * 1e3, "mean_ms", result->mean * 1e3, "data_ms",
+                             result->data * 1e3, "peak_mib", result->peak_bytes / 0x1p20);
   if (object && result->has_bound) {
     json_object_set_new(object, "bound_ms", json_real(result->bound * 1e3));
     json_object_set_new(object, "bound_gflop", json_real(result->flops * 1e-9));
-    json_object_set_new(object, "ratio", json_real(result->median / result->bound));
+    json_object_set_new(object, "ratio", json_real(report_ratio(result)));
   }
   if (object && profile && result->profile)
     json_object_set_new(object, "profile", report_rows(result));
@@ -92,8 +97,7 @@ char *fm_bench_json(const fm_bench_options *options, const fm_bench_result *resu
                 fm_config_precision_name(precision), "threads", omp_get_max_threads(), "engine",
                 fm_nn_library(), "min_size", model->min_size, "max_size", model->max_size);
   for (int i = 0; root && i < count; i++)
-    json_object_set_new(root, results[i].job[0] == 't' ? "training" : "detection",
-                        report_result(&results[i], options->profile));
+    json_object_set_new(root, results[i].key, report_result(&results[i], options->profile));
   char *text = root ? json_dumps(root, JSON_INDENT(1) | JSON_REAL_PRECISION(6)) : NULL;
   json_decref(root);
   free(arch);

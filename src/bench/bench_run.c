@@ -1,4 +1,4 @@
-// Times training steps and detections.
+// Times training steps, detections and predictions.
 #include <stdlib.h>
 #include <sys/resource.h>
 
@@ -21,12 +21,16 @@ typedef struct bench_job {
   fm_detector *detector;
   fm_optimizer_state optimizer;
   fm_random random;
-  size_t picture;  // detection: the next one
+  size_t picture;  // detection, prediction: the next one
   double waiting;  // seconds for the loader, of the last step
   size_t position; // training steps so far
 } bench_job;
 
-typedef fm_status bench_step(bench_job *job);
+typedef struct bench_kind {
+  const char *job, *key;
+  fm_status (*step)(bench_job *job);
+  bool trains, whole; // whole: by the predictor
+} bench_kind;
 
 static fm_status bench_make_detector(bench_job *job, bool training) {
   const fm_bench_options *options = job->options;
@@ -68,12 +72,16 @@ static fm_status bench_train_step(bench_job *job) {
   return fm_optimizer_step(&options, params, &job->optimizer);
 }
 
+static fm_status bench_next_picture(bench_job *job, fm_image *out, bool *owned) {
+  const size_t at = job->picture++ % fm_dataset_count(job->data.dataset);
+  return fm_picture_cache_get(job->data.cache, at, out, owned);
+}
+
 // The next picture as the network reads it.
 static fm_status bench_make_input(bench_job *job, fm_input *out) {
   fm_image image;
   bool owned;
-  FM_TRY(fm_picture_cache_get(job->data.cache, job->picture++ % fm_dataset_count(job->data.dataset),
-                              &image, &owned));
+  FM_TRY(bench_next_picture(job, &image, &owned));
   fm_section section;
   fm_section_begin(&section);
   const fm_status status = fm_input_make(out, &job->options->config->model, &image, NULL, NULL, 0);
@@ -117,21 +125,48 @@ static fm_status bench_detect_step(bench_job *job) {
   return status;
 }
 
+// From a decoded picture to what `facemask detect` finds in it.
+static fm_status bench_predict_step(bench_job *job) {
+  fm_predictor *predictor = job->options->predictor;
+  fm_image image;
+  bool owned;
+  FM_TRY(bench_next_picture(job, &image, &owned));
+  fm_input *inputs = calloc((size_t)fm_predictor_inputs(predictor), sizeof *inputs);
+  fm_status status = inputs ? FM_OK : fm_fail(FM_ERR_MEMORY, "out of memory");
+  if (status >= 0) {
+    fm_section section;
+    fm_section_begin(&section);
+    status = fm_predictor_prepare(predictor, &image, inputs);
+    fm_section_end_named(&section, "resizing of pictures");
+  }
+  if (status >= 0) {
+    fm_detections found = {0};
+    status = fm_predictor_detect(predictor, &image, inputs, &found);
+    fm_detections_release(&found);
+    fm_predictor_inputs_release(predictor, inputs);
+  }
+  free(inputs);
+  if (owned)
+    fm_image_release(&image);
+  return status;
+}
+
 static int bench_compare(const void *a, const void *b) {
   const double left = *(const double *)a, right = *(const double *)b;
   return (left > right) - (left < right);
 }
 
-static fm_status bench_time(bench_job *job, bench_step *step, fm_bench_result *out) {
+static fm_status bench_time(bench_job *job, const bench_kind *kind, fm_bench_result *out) {
   double taken[BENCH_STEPS_MAX], waited[BENCH_STEPS_MAX];
   fm_progress progress;
   fm_progress_start(&progress, out->job, (size_t)out->steps);
   for (int i = -BENCH_WARM_UP; i < out->steps; i++) {
     const double begun = fm_clock();
-    FM_TRY(step(job));
+    FM_TRY(kind->step(job));
     if (i < 0)
       continue;
     taken[i] = fm_clock() - begun;
+    out->mean += taken[i] / out->steps;
     waited[i] = job->waiting;
     fm_progress_step(&progress, (size_t)i + 1, "%.1f ms", taken[i] * 1e3);
   }
@@ -144,26 +179,29 @@ static fm_status bench_time(bench_job *job, bench_step *step, fm_bench_result *o
   return FM_OK;
 }
 
-static fm_status bench_profile_steps(bench_job *job, bench_step *step, fm_bench_result *out) {
+static fm_status bench_profile_steps(bench_job *job, const bench_kind *kind, fm_bench_result *out) {
+  if (kind->whole)
+    job->picture = BENCH_WARM_UP; // the pictures that were timed
   FM_TRY(fm_profile_new(&out->profile, job->options->by_layer));
   fm_profile_use(out->profile);
   fm_status status = FM_OK;
-  for (int i = 0; status >= 0 && i < BENCH_PROFILE_STEPS; i++) {
+  for (int i = 0; status >= 0 && i < out->profile_steps; i++) {
     fm_section section;
     fm_section_begin(&section);
-    status = step(job);
+    status = kind->step(job);
     fm_section_end_named(&section, "the rest");
   }
   fm_profile_use(NULL);
   return status;
 }
 
-static fm_status bench_profile(bench_job *job, bench_step *step, fm_bench_result *out) {
+static fm_status bench_profile(bench_job *job, const bench_kind *kind, fm_bench_result *out) {
   const fm_bench_options *options = job->options;
   if (!options->profile && !options->bound)
     return FM_OK;
-  out->profile_steps = BENCH_PROFILE_STEPS;
-  FM_TRY(bench_profile_steps(job, step, out));
+  // Predictions of different pictures have different work.
+  out->profile_steps = kind->whole ? out->steps : BENCH_PROFILE_STEPS;
+  FM_TRY(bench_profile_steps(job, kind, out));
   // Pictures larger than those before move the plans' memory, and the products could not be run
   // again.
   for (int i = 0; options->bound && fm_profile_is_stale(out->profile); i++) {
@@ -172,13 +210,13 @@ static fm_status bench_profile(bench_job *job, bench_step *step, fm_bench_result
                      "--bound: the pictures grow from step to step; give more --steps before");
     fm_profile_free(out->profile);
     out->profile = NULL;
-    FM_TRY(bench_profile_steps(job, step, out));
+    FM_TRY(bench_profile_steps(job, kind, out));
   }
   if (!options->bound)
     return FM_OK;
   FM_TRY(fm_profile_bound(out->profile, &out->bound, &out->flops));
-  out->bound /= BENCH_PROFILE_STEPS;
-  out->flops /= BENCH_PROFILE_STEPS;
+  out->bound /= out->profile_steps;
+  out->flops /= out->profile_steps;
   out->has_bound = true;
   return FM_OK;
 }
@@ -208,28 +246,32 @@ static void bench_forget_peak(void) {
   fclose(file);
 }
 
-static fm_status bench_run(bench_job *job, bench_step *step, bool training, fm_bench_result *out) {
+static fm_status bench_run(bench_job *job, const bench_kind *kind, fm_bench_result *out) {
   const fm_bench_options *options = job->options;
   bench_forget_peak();
   FM_TRY(fm_bench_data_open(&job->data, options));
-  if (training)
+  if (kind->trains)
     FM_TRY(fm_bench_data_load(&job->data, options));
-  FM_TRY(bench_make_detector(job, training));
-  FM_TRY(bench_calibrate(job));
+  if (!kind->whole) {
+    FM_TRY(bench_make_detector(job, kind->trains));
+    FM_TRY(bench_calibrate(job));
+  }
   job->random = fm_random_make((uint64_t)options->config->train.seed, 0, 0);
-  FM_TRY(bench_time(job, step, out));
+  FM_TRY(bench_time(job, kind, out));
   out->peak_bytes = bench_peak_bytes();
-  return bench_profile(job, step, out);
+  return bench_profile(job, kind, out);
 }
 
-static fm_status bench_job_run(const fm_bench_options *options, bench_step *step, bool training,
+static fm_status bench_job_run(const fm_bench_options *options, const bench_kind *kind,
                                fm_bench_result *out) {
   bench_job job = {.options = options};
-  *out = (fm_bench_result){.job = training ? "training step" : "detection",
+  *out = (fm_bench_result){.job = kind->job,
+                           .key = kind->key,
+                           .varied = kind->whole,
                            .pictures = options->config->train.batch_size,
                            .steps = options->steps};
   FM_ASSERT(options->steps >= 1 && options->steps <= BENCH_STEPS_MAX);
-  const fm_status status = bench_run(&job, step, training, out);
+  const fm_status status = bench_run(&job, kind, out);
   fm_detector_free(job.detector);
   fm_bench_data_release(&job.data);
   if (status < 0)
@@ -238,11 +280,18 @@ static fm_status bench_job_run(const fm_bench_options *options, bench_step *step
 }
 
 fm_status fm_bench_training(const fm_bench_options *options, fm_bench_result *out) {
-  return bench_job_run(options, bench_train_step, true, out);
+  static const bench_kind kind = {"training step", "training", bench_train_step, .trains = true};
+  return bench_job_run(options, &kind, out);
 }
 
 fm_status fm_bench_detection(const fm_bench_options *options, fm_bench_result *out) {
-  return bench_job_run(options, bench_detect_step, false, out);
+  static const bench_kind kind = {"detection", "detection", bench_detect_step, .trains = false};
+  return bench_job_run(options, &kind, out);
+}
+
+fm_status fm_bench_prediction(const fm_bench_options *options, fm_bench_result *out) {
+  static const bench_kind kind = {"prediction", "prediction", bench_predict_step, .whole = true};
+  return bench_job_run(options, &kind, out);
 }
 
 void fm_bench_result_release(fm_bench_result *result) {
