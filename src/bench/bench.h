@@ -29,14 +29,14 @@ typedef struct fm_bench_result {
   const char *job, *key; // what people read, what the JSON object is called
   int pictures;          // of a step
   int steps;
-  bool varied;                // the steps had different work: their mean counts, not the median
   double median, mean, least; // seconds of a step
   double data;                // of waiting for the loader in the median step
-  bool has_bound;
-  double bound, flops; // seconds and work of the products of a step
-  double peak_bytes;   // of the process so far
-  fm_profile *profile; // NULL without one; sums over `profile_steps`
+  double bound, flops;        // seconds and work of the products of a step, if has_bound
+  double peak_bytes;          // of the process so far
+  fm_profile *profile;        // NULL without one; sums over `profile_steps`
   int profile_steps;
+  bool has_bound;
+  bool varied; // the steps had different work: their mean counts, not the median
 } fm_bench_result;
 
 FM_MUST_USE fm_status fm_bench_training(const fm_bench_options *options, fm_bench_result *out);
