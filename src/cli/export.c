@@ -14,7 +14,8 @@
 static const fm_cli_option export_options[] = {
     {"--weights", "FILE", "the weights file"},
     {"--format", "onnx|torch|safetensors|fp16|int8",
-     "the whole detector, a state_dict, the tensors alone, or the weights file in half or a "
+     "the whole detector or classifier, a state_dict, the tensors alone, or the weights file in "
+     "half or a "
      "quarter of its bytes"},
     {"--calibrate", "DATA",
      "instead: the weights file with the ranges for --precision int8, measured on these pictures"},

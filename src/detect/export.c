@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "detect/onnx_classifier.h"
 #include "detect/onnx_detector.h"
 #include "detect/weight_bytes.h"
 #include "detect/weight_ranges.h"
@@ -213,22 +214,38 @@ static void export_describe(fm_onnx *onnx, const fm_weights_info *info) {
   free(names);
 }
 
-static fm_status export_build(fm_onnx *onnx, const char *weights, const fm_weights_info *info,
-                              const fm_export_options *options, int class_count) {
+static fm_status export_add_detector(fm_onnx *onnx, const fm_weights_info *info,
+                                     const fm_export_options *options, fm_detector *detector) {
   fm_onnx_detector parts = {.config = &info->config,
-                            .class_count = class_count,
+                            .params = fm_detector_params(detector),
+                            .class_count = fm_detector_class_count(detector),
                             .width = options->width,
                             .height = options->height};
   FM_TRY(export_check_size(&parts.width, "width", &info->config));
   FM_TRY(export_check_size(&parts.height, "height", &info->config));
+  return fm_onnx_detector_add(onnx, &parts);
+}
+
+static fm_status export_add_classifier(fm_onnx *onnx, const fm_weights_info *info,
+                                       const fm_export_options *options, fm_detector *classifier) {
+  if (options->width > 0 || options->height > 0)
+    return fm_fail(FM_ERR_ARGUMENT, "--size: a face classifier takes %d x %d pixels",
+                   info->config.crop_size, info->config.crop_size);
+  return fm_onnx_classifier_add(onnx, &info->config, fm_detector_params(classifier),
+                                fm_detector_class_count(classifier));
+}
+
+static fm_status export_build(fm_onnx *onnx, const char *weights, const fm_weights_info *info,
+                              const fm_export_options *options, int class_count) {
   fm_detector *detector;
   const fm_detector_options detector_options = {
       .config = &info->config, .class_count = class_count, .precision = FM_F32};
   FM_TRY(fm_detector_new(&detector, &detector_options));
   fm_status status = export_load(detector, weights);
-  parts.params = fm_detector_params(detector);
   if (status >= 0)
-    status = fm_onnx_detector_add(onnx, &parts);
+    status = fm_arch_detects(info->config.arch)
+                 ? export_add_detector(onnx, info, options, detector)
+                 : export_add_classifier(onnx, info, options, detector);
   fm_detector_free(detector);
   if (info->class_names)
     export_describe(onnx, info);

@@ -426,16 +426,12 @@ static void detector_finish(const detector_exporter *self, const detector_stage 
 
 // --- the whole
 
-static fm_onnx_value detector_normalise(const detector_exporter *self) {
+static fm_onnx_value detector_picture(const detector_exporter *self) {
   fm_onnx *onnx = self->onnx;
-  const fm_onnx_shape channels = {4, {1, 3, 1, 1}};
   const fm_onnx_value image =
       fm_onnx_input(onnx, "image", FM_ONNX_F32,
                     (fm_onnx_shape){4, {1, 3, self->detector->height, self->detector->width}});
-  const fm_onnx_value mean = fm_onnx_floats(onnx, NULL, self->config->image_mean.values, channels);
-  const fm_onnx_value deviation =
-      fm_onnx_floats(onnx, NULL, self->config->image_std.values, channels);
-  return fm_onnx_op2(onnx, "Div", fm_onnx_op2(onnx, "Sub", image, mean), deviation);
+  return fm_onnx_normalise(onnx, image, self->config);
 }
 
 static fm_status detector_make_anchors(detector_exporter *self) {
@@ -458,7 +454,7 @@ static fm_status detector_add(detector_exporter *self) {
   const fm_onnx_network trunk = {
       .onnx = self->onnx, .params = self->detector->params, .strides = model->strides};
   fm_onnx_value outputs[3 * FM_MODEL_LEVELS_MAX] = {{0}};
-  const fm_onnx_value picture = detector_normalise(self);
+  const fm_onnx_value picture = detector_picture(self);
   FM_TRY(fm_onnx_network_add(&trunk, model->trunk, &picture, 1, outputs,
                              model->roi_level_count + 2 * model->rpn_level_count));
   detector_stage stage = {.rois = detector_propose(self, outputs)};
@@ -475,9 +471,6 @@ static fm_status detector_add(detector_exporter *self) {
 
 fm_status fm_onnx_detector_add(fm_onnx *onnx, const fm_onnx_detector *detector) {
   detector_exporter self = {.onnx = onnx, .detector = detector, .config = detector->config};
-  if (!fm_arch_detects(detector->config->arch))
-    return fm_fail(FM_ERR_ARGUMENT,
-                   "a face classifier is no detector, and only detectors are written as ONNX");
   FM_TRY(fm_model_build(&self.model, detector->params, detector->config, detector->class_count));
   const fm_status status = detector_add(&self);
   fm_anchors_release(&self.anchors);

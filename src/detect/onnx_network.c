@@ -40,6 +40,14 @@ fm_onnx_value fm_onnx_index(fm_onnx *onnx, int64_t value) {
   return fm_onnx_list(onnx, &value, 1);
 }
 
+fm_onnx_value fm_onnx_normalise(fm_onnx *onnx, fm_onnx_value pictures,
+                                const fm_model_config *config) {
+  const fm_onnx_shape channels = {4, {1, 3, 1, 1}};
+  const fm_onnx_value mean = fm_onnx_floats(onnx, NULL, config->image_mean.values, channels);
+  const fm_onnx_value deviation = fm_onnx_floats(onnx, NULL, config->image_std.values, channels);
+  return fm_onnx_op2(onnx, "Div", fm_onnx_op2(onnx, "Sub", pictures, mean), deviation);
+}
+
 // --- parameters
 
 // Values of a parameter; of one that is not there, `count` times `otherwise`. Heap.

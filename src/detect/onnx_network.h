@@ -1,7 +1,8 @@
-// A graph of nn as nodes of an ONNX model. For onnx_detector.c.
+// A graph of nn as nodes of an ONNX model. For onnx_detector.c and onnx_classifier.c.
 #ifndef FM_DETECT_ONNX_NETWORK_H
 #define FM_DETECT_ONNX_NETWORK_H
 
+#include "detect/config.h"
 #include "format/onnx_model.h"
 #include "nn/graph.h"
 #include "nn/params.h"
@@ -16,6 +17,9 @@ fm_onnx_value fm_onnx_op3(fm_onnx *onnx, const char *op, fm_onnx_value a, fm_onn
 fm_onnx_value fm_onnx_float(fm_onnx *onnx, float value); // a scalar
 fm_onnx_value fm_onnx_list(fm_onnx *onnx, const int64_t *values, int count);
 fm_onnx_value fm_onnx_index(fm_onnx *onnx, int64_t value); // a list of one
+// Pictures (n,3,h,w) of 0 to 1 as the network reads them.
+fm_onnx_value fm_onnx_normalise(fm_onnx *onnx, fm_onnx_value pictures,
+                                const fm_model_config *config);
 
 typedef struct fm_onnx_network {
   fm_onnx *onnx;

@@ -21,7 +21,7 @@ typedef enum fm_onnx_type { FM_ONNX_F32 = 1, FM_ONNX_I64 = 7 } fm_onnx_type;
 enum { FM_ONNX_RANK_MAX = 5, FM_ONNX_INPUTS_MAX = 8, FM_ONNX_ATTRIBUTES_MAX = 8 };
 typedef struct fm_onnx_shape {
   int rank;
-  int64_t dims[FM_ONNX_RANK_MAX]; // of outputs: < 0 for one that is not fixed
+  int64_t dims[FM_ONNX_RANK_MAX]; // of inputs and outputs: < 0 for one that is not fixed
 } fm_onnx_shape;
 
 typedef enum fm_onnx_kind {

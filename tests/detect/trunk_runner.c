@@ -4,7 +4,7 @@
 // KEY is one of the model's settings ("model.arch" first, whose preset the others change) or
 // "precision" (fp32, bf16). Standard input: the normalised batch, N*3*H*W floats. Standard output:
 // rows "NAME N C H W\n" followed by as many floats in plain order: map.0, map.1, ... (the
-// backbone's), pyramid.I, objectness.I, deltas.I.
+// backbone's), pyramid.I, objectness.I, deltas.I; of a face classifier logits.0.
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -125,6 +125,8 @@ static void runner_trunk(runner *self, const fm_model *model) {
     runner_write_output(plan, fm_model_objectness(model, i), "objectness", i);
     runner_write_output(plan, fm_model_deltas(model, i), "deltas", i);
   }
+  if (!fm_arch_detects(self->config.arch))
+    runner_write_output(plan, 0, "logits", 0);
   fm_plan_free(plan);
 }
 

@@ -1,7 +1,7 @@
 """facemask export against those who read it: onnxruntime detects with the ONNX file what `facemask detect` detects with the
-weights, and torch loads the state_dict into torchvision's model of that name.
+weights, and has of a face classifier the engine's probabilities; torch loads the state_dict into torchvision's model of that name.
 
-usage: exports.py FACEMASK MAKE_WEIGHTS      (the executable of tests/api/make_weights.c)
+usage: exports.py FACEMASK MAKE_WEIGHTS TRUNK_RUNNER      (the executables of tests/api/make_weights.c, tests/detect/trunk_runner.c)
 
 Detections pair up when class and score (1e-4) and box (0.05 pixels) agree; 99 of 100 must, since a score beside a threshold
 or two nearly equal overlaps may fall either way."""
@@ -133,13 +133,49 @@ def check(program, make_weights, folder, case):
     return passed and loaded
 
 
+def logits_of(trunk_runner, weights, batch, settings):
+    """What the engine's network says of normalised cut-outs."""
+    shape = f"{batch.shape[0]},{batch.shape[2]},{batch.shape[3]}"
+    done = subprocess.run([trunk_runner, weights, shape, *settings], input=batch.tobytes(), stdout=subprocess.PIPE, check=True)
+    at = done.stdout.index(b"logits.0 ")
+    end = done.stdout.index(b"\n", at)
+    return np.frombuffer(done.stdout, np.float32, 3 * len(batch), end + 1).reshape(len(batch), 3)
+
+
+def check_classifier(program, make_weights, trunk_runner, folder):
+    """A face classifier, one cut-out and several at once."""
+    side, mean, deviation = 64, (0.4, 0.5, 0.6), (0.2, 0.25, 0.3)
+    weights, model = folder / "classifier.safetensors", folder / "classifier.onnx"
+    settings = ["model.arch=face_classifier_efficientnet_lite0", f"model.crop_size={side}", "model.crops=[1.5, -2]",
+                f"model.image_mean={list(mean)}", f"model.image_std={list(deviation)}"]
+    run(make_weights, weights, 5, *settings)
+    liven(weights)
+    run(program, "export", "--weights", weights, "--format", "onnx", "--out", model)
+    session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
+    metadata = session.get_modelmeta().custom_metadata_map
+    passed = metadata.get("classes", "").split("\n") == list(CLASSES) and metadata.get("crops") == "1.5 -2"
+    for count in (1, 5):
+        faces = np.random.default_rng(count).uniform(0, 1, (count, 3, side, side)).astype(np.float32)
+        normalised = (faces - np.reshape(mean, (3, 1, 1))) / np.reshape(deviation, (3, 1, 1))
+        logits = logits_of(trunk_runner, weights, normalised.astype(np.float32), settings)
+        powers = np.exp(logits - logits.max(1, keepdims=True))
+        ours = powers / powers.sum(1, keepdims=True)
+        (theirs,) = session.run(None, {"faces": faces})
+        difference = np.abs(ours - theirs).max()
+        print(f"face classifier: {count} cut-outs, probabilities {ours.min():.3f} to {ours.max():.3f}, largest difference {difference:.1e}")
+        passed = passed and theirs.shape == (count, 3) and difference < 1e-5 and ours.max() - ours.min() > 0.05
+    print(f"  {'ok' if passed else 'FAILED'}", flush=True)
+    return passed
+
+
 def main():
-    if len(sys.argv) != 3:
+    if len(sys.argv) != 4:
         print(__doc__)
         return 2
     cases = CASES if os.environ.get("FACEMASK_FULL") else CASES[:3]
     with tempfile.TemporaryDirectory() as folder:
-        results = [check(*sys.argv[1:], Path(folder), case) for case in cases]
+        results = [check(*sys.argv[1:3], Path(folder), case) for case in cases]
+        results.append(check_classifier(*sys.argv[1:], Path(folder)))
     return 0 if all(results) else 1
 
 
