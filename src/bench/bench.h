@@ -22,7 +22,7 @@ typedef struct fm_bench_options {
   int size;                // side of the drawn pictures
   int steps;               // that are timed, behind two that warm up
   bool profile, by_layer;  // a row for each kind of work, or for each shape
-  bool bound;
+  bool bound;              // not of a prediction
 } fm_bench_options;
 
 typedef struct fm_bench_result {
@@ -36,7 +36,6 @@ typedef struct fm_bench_result {
   fm_profile *profile;        // NULL without one; sums over `profile_steps`
   int profile_steps;
   bool has_bound;
-  bool varied; // the steps had different work: their mean counts, not the median
 } fm_bench_result;
 
 FM_MUST_USE fm_status fm_bench_training(const fm_bench_options *options, fm_bench_result *out);

@@ -31,11 +31,6 @@ static void report_profile(FILE *out, const fm_bench_result *result) {
   fprintf(out, "%9.3f 100.0%%\n", total * 1e3 / result->profile_steps);
 }
 
-// What a step takes over what its products do.
-static double report_ratio(const fm_bench_result *result) {
-  return (result->varied ? result->mean : result->median) / result->bound;
-}
-
 void fm_bench_print(FILE *out, const fm_bench_result *result, bool profile) {
   fprintf(out, "%s: %.1f ms for %d picture%s (least %.1f, mean %.1f, %d times)", result->job,
           result->median * 1e3, result->pictures, result->pictures == 1 ? "" : "s",
@@ -46,7 +41,7 @@ void fm_bench_print(FILE *out, const fm_bench_result *result, bool profile) {
   if (result->has_bound)
     fprintf(out, "products alone: %.1f ms, %.1f GFLOP, %.0f GFLOP/s; the %s takes %.2f x that\n",
             result->bound * 1e3, result->flops * 1e-9, result->flops / result->bound * 1e-9,
-            result->job, report_ratio(result));
+            result->job, result->median / result->bound);
   if (profile && result->profile)
     report_profile(out, result);
 }
@@ -72,7 +67,7 @@ static json_t *report_result(const fm_bench_result *result, bool profile) {
   if (object && result->has_bound) {
     json_object_set_new(object, "bound_ms", json_real(result->bound * 1e3));
     json_object_set_new(object, "bound_gflop", json_real(result->flops * 1e-9));
-    json_object_set_new(object, "ratio", json_real(report_ratio(result)));
+    json_object_set_new(object, "ratio", json_real(result->median / result->bound));
   }
   if (object && profile && result->profile)
     json_object_set_new(object, "profile", report_rows(result));

@@ -267,7 +267,6 @@ static fm_status bench_job_run(const fm_bench_options *options, const bench_kind
   bench_job job = {.options = options};
   *out = (fm_bench_result){.job = kind->job,
                            .key = kind->key,
-                           .varied = kind->whole,
                            .pictures = options->config->train.batch_size,
                            .steps = options->steps};
   FM_ASSERT(options->steps >= 1 && options->steps <= BENCH_STEPS_MAX);

@@ -96,6 +96,9 @@ static fm_status bench_choose(const fm_cli *cli, const fm_config *config, bool j
   jobs[BENCH_PREDICT] = bench_predicts(cli);
   if (jobs[BENCH_PREDICT] && fm_cli_value(cli, "--batch"))
     return fm_fail(FM_ERR_ARGUMENT, "--batch: a prediction has one picture");
+  // Between its looks the arrays of its products are given back.
+  if (jobs[BENCH_PREDICT] && fm_cli_value(cli, "--bound"))
+    return fm_fail(FM_ERR_ARGUMENT, "--bound is for --only train and --only detect");
   return jobs[BENCH_TRAIN] || jobs[BENCH_DETECT] || jobs[BENCH_PREDICT]
              ? FM_OK
              : fm_fail(FM_ERR_ARGUMENT, "--only %s: train, detect or predict", only);

@@ -4,6 +4,8 @@
 #include <stdint.h>
 #include <stdlib.h>
 
+#include "nn/profile.h"
+
 fm_status fm_scratch_get(fm_scratch *scratch, size_t count, size_t size, void **out) {
   if (count > (SIZE_MAX / 2) / size)
     return fm_fail(FM_ERR_MEMORY, "an array of %zu elements of %zu bytes", count, size);
@@ -11,6 +13,8 @@ fm_status fm_scratch_get(fm_scratch *scratch, size_t count, size_t size, void **
   if (bytes > scratch->bytes || !scratch->data) {
     // A quarter more, so that slowly growing needs do not allocate each time.
     size_t wanted = (bytes + bytes / 4 + 64) / 64 * 64;
+    if (scratch->data)
+      fm_profile_moved();
     free(scratch->data);
     *scratch = (fm_scratch){.data = aligned_alloc(64, wanted)};
     if (!scratch->data)

@@ -37,7 +37,7 @@ bool fm_profile_is_stale(const fm_profile *profile);
 
 // --- for who does the work
 
-void fm_profile_moved(void); // memory of plans was given back
+void fm_profile_moved(void); // memory that products read or write was given back
 
 typedef struct fm_section {
   struct fm_section *outer;

@@ -41,7 +41,8 @@ for kind in ("backward weights", "depthwise 5x5", "optimiser", "roi_linear backw
 done = run(*SMALL, "--only", "detect", "--layers")
 check(done.returncode == 0 and "x 3 x 96 x 96 to" in done.stdout and "training" not in done.stdout, "--layers has a row a shape")
 for words, expected in ((["--only", "sleep"], "detect or predict"), (["--size", "3"], "--size"), (["--data", "/nowhere"], "/nowhere"),
-                        (["--only", "predict", "--batch", "2"], "--batch"), (["--only", "detect", "--weights", "a", "--weights", "b"], "several")):
+                        (["--only", "predict", "--batch", "2"], "--batch"), (["--only", "predict", "--bound"], "--bound"),
+                        (["--only", "detect", "--weights", "a", "--weights", "b"], "several")):
     done = run(*words)
     check(done.returncode in (1, 2) and expected in done.stderr, f"{' '.join(words)} is refused: {done.stderr.strip()!r}")
 done = run(*SMALL, "--precision", "int8", "--json", "--profile")
@@ -72,15 +73,15 @@ def bench_file(root):
 def bench_prediction():
     """What detect does with a picture: the model that ships looks three times, and other views as they are asked for."""
     for more, looks in (((), 3), (("--set", "model.views=[0.5, -0.6]"), 2)):
-        done = run("--only", "predict", "--size", "200", "--steps", "2", "--precision", "fp32", "--profile", "--bound", "--json", "--quiet", *more)
+        done = run("--only", "predict", "--size", "200", "--steps", "2", "--precision", "fp32", "--profile", "--json", "--quiet", *more)
         check(done.returncode == 0, f"a prediction is timed: {done.stderr.strip()[-200:]!r}")
         found = json.loads(done.stdout)
         figures = found["prediction"]
         calls = {row["work"]: row["calls"] for row in figures["profile"]}
         check(found["arch"] == "fasterrcnn_mobilenet_v2_fpn" and "detection" not in found, "of the model that ships, and nothing else")
         check(calls["proposals"] == looks and calls["resizing of pictures"] == 1, f"it looks {looks} times: {calls['proposals']}")
-        check(0 < figures["least_ms"] <= figures["mean_ms"] and
-              abs(figures["ratio"] * figures["bound_ms"] / figures["mean_ms"] - 1) < 1e-3, "the mean counts")
+        spent = sum(row["ms"] for row in figures["profile"])
+        check(0 < figures["least_ms"] <= figures["mean_ms"] and spent > 0.2 * figures["mean_ms"], "where the time goes")
 
 
 def write_picture(folder, name, width, height):
