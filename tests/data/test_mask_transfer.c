@@ -197,6 +197,25 @@ static void a_mask_hides_no_other_face_and_stays_inside(void **state) {
     }
 }
 
+// As model.inclusive_boxes moves them, only further.
+static void faces_may_begin_outside_the_picture(void **state) {
+  const colored *all = *state;
+  const char *text = "[{\"mask_transfer\": {\"p\": 1, \"share\": 1}}]";
+  int changed = 0;
+  for (float by = 1; by <= 64; by *= 4) {
+    fm_dataset_move_starts(all->dataset, -by);
+    for (uint64_t epoch = 0; epoch < 40; epoch++)
+      for (size_t sample = 5; sample < COLORED_PICTURES; sample++) {
+        pair made = {colored_picture(all, sample), colored_picture(all, sample)};
+        apply(all, text, sample, epoch, &made.after); // which leaves out what is hardly inside
+        changed += !is_same_picture(&made);
+        pair_release(&made);
+      }
+    fm_dataset_move_starts(all->dataset, by);
+  }
+  assert_true(changed > 100);
+}
+
 int main(void) {
   omp_set_num_threads(1); // as in a thread of the loader
   const struct CMUnitTest tests[] = {
@@ -204,6 +223,7 @@ int main(void) {
       cmocka_unit_test(the_shares_are_those_asked_for),
       cmocka_unit_test(faces_stay_bare_where_no_mask_can_be_put),
       cmocka_unit_test(a_mask_hides_no_other_face_and_stays_inside),
+      cmocka_unit_test(faces_may_begin_outside_the_picture),
   };
   return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -84,11 +84,13 @@ typedef struct mask_patch {
 static fm_status mask_cut(mask_patch *out, const fm_image *from, const fm_box *donor,
                           const fm_image *canvas, const fm_box *bare) {
   const float height = donor->y2 - donor->y1;
-  const fm_box part = {donor->x1, donor->y1 + MASK_TOP * height, donor->x2,
+  // Where data name a face's first pixel, counted from 1, a face may begin left of the picture.
+  const fm_box part = {fmaxf(donor->x1, 0), fmaxf(donor->y1 + MASK_TOP * height, 0),
+                       fminf(donor->x2, (float)from->width),
                        fminf(donor->y1 + MASK_BOTTOM * height, (float)from->height)};
   const int across = (int)lroundf(bare->x2 - bare->x1);
   const int down = (int)lroundf((part.y2 - part.y1) / height * (bare->y2 - bare->y1));
-  if (across < 1 || down < 1)
+  if (across < 1 || down < 1 || part.x1 >= part.x2)
     return FM_END;
   const fm_box here = mask_free_part(donor), there = mask_free_part(bare);
   const float own_light = mask_luminance(from, &here), light = mask_luminance(canvas, &there);
