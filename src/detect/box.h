@@ -1,4 +1,4 @@
-// Arithmetic of boxes: overlap, clipping, and the coding of one box relative to another
+// Arithmetic of boxes: overlap, and the coding of one box relative to another
 // (torchvision's ops.boxes and BoxCoder). Every formula is evaluated in float in torchvision's
 // order, so that comparisons with thresholds fall the same way.
 #ifndef FM_DETECT_BOX_H
@@ -31,18 +31,6 @@ double fm_box_decimal(float value);
 
 static inline float fm_box_area(fm_box box) {
   return (box.x2 - box.x1) * (box.y2 - box.y1);
-}
-
-// NaN stays NaN, as in torch.
-static inline float fm_box_clamp(float value, float high) {
-  float low = value < 0 ? 0 : value;
-  return low > high ? high : low;
-}
-
-static inline fm_box fm_box_clip(fm_box box, int width, int height) {
-  float w = (float)width, h = (float)height;
-  return (fm_box){fm_box_clamp(box.x1, w), fm_box_clamp(box.y1, h), fm_box_clamp(box.x2, w),
-                  fm_box_clamp(box.y2, h)};
 }
 
 // torchvision's remove_small_boxes keeps it. False for NaN.

@@ -2,21 +2,22 @@
 // change what is found.
 #include "predict/evaluation.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/progress.h"
 #include "data/loader.h"
 #include "data/picture_cache.h"
+#include "eval/pictures.h"
 #include "image/crop.h"
 
 typedef struct evaluation {
   const fm_evaluation_options *options;
-  int32_t *labels;  // label of the data by label of the weights
-  size_t *position; // in the subset, by sample of the data set
-  // Of what is given the first result of a picture, by position, and the next one of the same
-  // picture, by result: their number counted from 1, 0 for none.
-  size_t *given_first, *given_next;
+  int32_t *labels;         // label of the data by label of the weights
+  size_t *position;        // in the subset, by sample of the data set
+  fm_eval_pictures given;  // the pictures of what is given, by position as the loader's,
+  fm_eval_picture picture; // and the one that has been come to
   fm_picture_cache *cache;
   fm_loader *loader;
 } evaluation;
@@ -84,25 +85,12 @@ static fm_status evaluation_map_labels(evaluation *self) {
   return FM_OK;
 }
 
-static fm_status evaluation_index_given(evaluation *self) {
-  const fm_eval_boxes *given = self->options->given;
-  self->given_first = calloc(self->options->subset->count + 1, sizeof *self->given_first);
-  self->given_next = calloc(given->result_count + 1, sizeof *self->given_next);
-  if (!self->given_first || !self->given_next)
-    return fm_fail(FM_ERR_MEMORY, "out of memory");
-  for (size_t i = given->result_count; i-- > 0;) {
-    size_t *first = &self->given_first[given->results[i].image];
-    self->given_next[i] = *first;
-    *first = i + 1;
-  }
-  return FM_OK;
-}
-
 static fm_status evaluation_open(evaluation *self) {
   const fm_eval_subset *subset = self->options->subset;
   FM_TRY(evaluation_map_labels(self));
   if (self->options->given)
-    FM_TRY(evaluation_index_given(self));
+    FM_TRY(fm_eval_pictures_init(&self->given, self->options->given,
+                                 fm_dataset_class_count(subset->dataset), -INFINITY));
   self->position = calloc(fm_dataset_count(subset->dataset) + 1, sizeof *self->position);
   FM_CHECK_ALLOC(self->position);
   for (size_t i = 0; i < subset->count; ++i)
@@ -134,15 +122,15 @@ static fm_status evaluation_own_label(const evaluation *self, int32_t label, int
 }
 
 // What is given of a picture, with the labels of the weights.
-static fm_status evaluation_gather(const evaluation *self, int64_t image, fm_detections *out) {
-  const fm_eval_boxes *given = self->options->given;
-  size_t count = 0;
-  for (size_t i = self->given_first[image]; i > 0; i = self->given_next[i - 1])
-    ++count;
+static fm_status evaluation_gather(evaluation *self, int64_t image, fm_detections *out) {
+  fm_eval_picture *picture = &self->picture;
+  while (picture->image < image && fm_eval_pictures_next(&self->given, picture)) {
+  }
+  const size_t count = picture->image == image ? picture->result_count : 0;
   *out = (fm_detections){malloc((count + 1) * sizeof *out->items), 0};
   FM_CHECK_ALLOC(out->items);
-  for (size_t i = self->given_first[image]; i > 0; i = self->given_next[i - 1]) {
-    const fm_coco_result *r = &given->results[i - 1];
+  for (size_t i = 0; i < count; ++i) {
+    const fm_coco_result *r = picture->results[i];
     fm_detection *d = &out->items[out->count++];
     d->box = (fm_box){(float)r->x, (float)r->y, (float)(r->x + r->w), (float)(r->y + r->h)};
     d->score = (float)r->score;
@@ -152,7 +140,7 @@ static fm_status evaluation_gather(const evaluation *self, int64_t image, fm_det
   return FM_OK;
 }
 
-static fm_status evaluation_find(const evaluation *self, const evaluation_item *item, int64_t image,
+static fm_status evaluation_find(evaluation *self, const evaluation_item *item, int64_t image,
                                  fm_detections *out) {
   fm_predictor *predictor = self->options->predictor;
   if (!self->options->given)
@@ -165,7 +153,7 @@ static fm_status evaluation_find(const evaluation *self, const evaluation_item *
   return status;
 }
 
-static fm_status evaluation_picture(const evaluation *self, const fm_loader_batch *batch,
+static fm_status evaluation_picture(evaluation *self, const fm_loader_batch *batch,
                                     fm_eval_boxes *boxes) {
   const evaluation_item *item = batch->inputs;
   const int64_t image = (int64_t)self->position[batch->samples[0]];
@@ -185,7 +173,7 @@ static bool evaluation_is_stopped(const evaluation *self) {
   return self->options->stop && *self->options->stop;
 }
 
-static fm_status evaluation_pictures(const evaluation *self, fm_eval_boxes *boxes, size_t *images) {
+static fm_status evaluation_pictures(evaluation *self, fm_eval_boxes *boxes, size_t *images) {
   FM_TRY(fm_loader_start(self->loader, 0, 0));
   fm_progress progress;
   fm_progress_start(&progress, self->options->label ? self->options->label : "evaluate",
@@ -206,7 +194,7 @@ static fm_status evaluation_pictures(const evaluation *self, fm_eval_boxes *boxe
 
 fm_status fm_evaluation_run(const fm_evaluation_options *options, fm_eval_boxes *boxes,
                             size_t *images) {
-  evaluation self = {.options = options};
+  evaluation self = {.options = options, .picture = {.image = -1}};
   *images = 0;
   fm_status status = evaluation_open(&self);
   if (status >= 0)
@@ -214,8 +202,7 @@ fm_status fm_evaluation_run(const fm_evaluation_options *options, fm_eval_boxes 
   fm_loader_free(self.loader);
   fm_picture_cache_free(self.cache);
   free(self.position);
-  free(self.given_next);
-  free(self.given_first);
+  fm_eval_pictures_release(&self.given);
   free(self.labels);
   return status;
 }

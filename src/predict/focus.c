@@ -42,8 +42,7 @@ static fm_box focus_part(const fm_focus_options *options, const fm_detections *f
     part = (fm_box){fminf(part.x1, box.x1 - across), fminf(part.y1, box.y1 - down),
                     fmaxf(part.x2, box.x2 + across), fmaxf(part.y2, box.y2 + down)};
   }
-  part = (fm_box){fmaxf(part.x1, 0), fmaxf(part.y1, 0), fminf(part.x2, whole.x2),
-                  fminf(part.y2, whole.y2)};
+  part = fm_box_clip(part, options->width, options->height);
   return part.x2 > part.x1 && part.y2 > part.y1 ? part : whole;
 }
 

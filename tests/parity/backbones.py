@@ -15,7 +15,6 @@ Of the three sizes the smallest is looked at, with FACEMASK_FULL set all."""
 
 import importlib
 import os
-import subprocess
 import sys
 import tempfile
 import warnings
@@ -25,6 +24,7 @@ from pathlib import Path
 try:
     import numpy as np
     import torch
+    from engine_trunk import run_trunk
     from torch import nn
     from torchvision.models import mobilenet_v2
     from torchvision.models.detection.rpn import RPNHead
@@ -244,18 +244,8 @@ def run(program, weights, case, norm, precision, batch):
         "rpn_anchor_sizes": [[32]] * levels,
         "rpn_anchor_aspect_ratios": [[1] * case["anchors"]] * levels,
     }
-    command = [program, weights, ",".join(map(str, (batch.shape[0], *batch.shape[2:])))]
-    command += [f"model.{key}={value}" for key, value in settings.items()] + [f"precision={precision}"]
-    done = subprocess.run(command, input=batch.numpy().tobytes(), stdout=subprocess.PIPE, check=True, timeout=300)
-    results, at = {}, 0
-    while at < len(done.stdout):
-        end = done.stdout.index(b"\n", at)
-        name, *shape = done.stdout[at:end].split()
-        shape = tuple(map(int, shape))
-        count = int(np.prod(shape))
-        results[name.decode()] = np.frombuffer(done.stdout, np.float32, count, end + 1).reshape(shape)
-        at = end + 1 + 4 * count
-    return results
+    words = [f"model.{key}={value}" for key, value in settings.items()] + [f"precision={precision}"]
+    return run_trunk(program, weights, batch.numpy(), words)
 
 
 def error(ours, expected, precision):

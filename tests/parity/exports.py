@@ -19,6 +19,7 @@ try:
     import onnxruntime
     import torch
     import torch_reference as reference
+    from engine_trunk import run_trunk
     from PIL import Image
 except ImportError as missing:
     print(f"skipped: {missing}")
@@ -133,15 +134,6 @@ def check(program, make_weights, folder, case):
     return passed and loaded
 
 
-def logits_of(trunk_runner, weights, batch, settings):
-    """What the engine's network says of normalised cut-outs."""
-    shape = f"{batch.shape[0]},{batch.shape[2]},{batch.shape[3]}"
-    done = subprocess.run([trunk_runner, weights, shape, *settings], input=batch.tobytes(), stdout=subprocess.PIPE, check=True)
-    at = done.stdout.index(b"logits.0 ")
-    end = done.stdout.index(b"\n", at)
-    return np.frombuffer(done.stdout, np.float32, 3 * len(batch), end + 1).reshape(len(batch), 3)
-
-
 def check_classifier(program, make_weights, trunk_runner, folder):
     """A face classifier, one cut-out and several at once."""
     side, mean, deviation = 64, (0.4, 0.5, 0.6), (0.2, 0.25, 0.3)
@@ -157,7 +149,7 @@ def check_classifier(program, make_weights, trunk_runner, folder):
     for count in (1, 5):
         faces = np.random.default_rng(count).uniform(0, 1, (count, 3, side, side)).astype(np.float32)
         normalised = (faces - np.reshape(mean, (3, 1, 1))) / np.reshape(deviation, (3, 1, 1))
-        logits = logits_of(trunk_runner, weights, normalised.astype(np.float32), settings)
+        logits = run_trunk(trunk_runner, weights, normalised.astype(np.float32), settings)["logits.0"].reshape(count, 3)
         powers = np.exp(logits - logits.max(1, keepdims=True))
         ours = powers / powers.sum(1, keepdims=True)
         (theirs,) = session.run(None, {"faces": faces})

@@ -54,15 +54,12 @@ static double augment_area(const fm_box *box) {
 
 // Albumentations 1.1's filter_bboxes: clips, and drops what is not visible enough.
 static void augment_settle_boxes(const fm_augment *augment, fm_augment_picture *picture) {
-  float width = (float)picture->image.width, height = (float)picture->image.height;
   size_t count = 0;
   for (size_t i = 0; i < picture->object_count; i++) {
     fm_object object = picture->objects[i];
     double before = augment_area(&object.box);
-    fm_box *box = &object.box;
-    *box = (fm_box){fminf(fmaxf(box->x1, 0), width), fminf(fmaxf(box->y1, 0), height),
-                    fminf(fmaxf(box->x2, 0), width), fminf(fmaxf(box->y2, 0), height)};
-    double after = augment_area(box);
+    object.box = fm_box_clip(object.box, picture->image.width, picture->image.height);
+    double after = augment_area(&object.box);
     if (!(before > 0) || !(after > 0) || after / before <= augment->min_visibility)
       continue;
     picture->objects[count++] = object;

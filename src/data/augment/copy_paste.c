@@ -79,9 +79,8 @@ static fm_status copy_paste_cut(copy_paste_patch *out, const copy_paste_paramete
   const fm_box *box = &object->box;
   float margin = (float)own->margin, rim_x = margin * (box->x2 - box->x1);
   float rim_y = margin * (box->y2 - box->y1);
-  const fm_box part = {fmaxf(box->x1 - rim_x, 0), fmaxf(box->y1 - rim_y, 0),
-                       fminf(box->x2 + rim_x, (float)from->width),
-                       fminf(box->y2 + rim_y, (float)from->height)};
+  const fm_box rim = {box->x1 - rim_x, box->y1 - rim_y, box->x2 + rim_x, box->y2 + rim_y};
+  const fm_box part = fm_box_clip(rim, from->width, from->height);
   double width = round((double)(part.x2 - part.x1) * factor);
   double height = round((double)(part.y2 - part.y1) * factor);
   double least = factor * (double)fminf(box->x2 - box->x1, box->y2 - box->y1);

@@ -50,8 +50,8 @@ static const fm_option mask_transfer_options[] = {
 };
 
 static float mask_luminance(const fm_image *image, const fm_box *part) {
-  int x1 = (int)fmaxf(part->x1, 0), x2 = (int)fminf(part->x2, (float)image->width);
-  int y1 = (int)fmaxf(part->y1, 0), y2 = (int)fminf(part->y2, (float)image->height);
+  const fm_box inside = fm_box_clip(*part, image->width, image->height);
+  const int x1 = (int)inside.x1, x2 = (int)inside.x2, y1 = (int)inside.y1, y2 = (int)inside.y2;
   double sum = 0, count = 0;
   for (int y = y1; y < y2; y++)
     for (int x = x1; x < x2; x++, count++) {
@@ -85,9 +85,9 @@ static fm_status mask_cut(mask_patch *out, const fm_image *from, const fm_box *d
                           const fm_image *canvas, const fm_box *bare) {
   const float height = donor->y2 - donor->y1;
   // Where data name a face's first pixel, counted from 1, a face may begin left of the picture.
-  const fm_box part = {fmaxf(donor->x1, 0), fmaxf(donor->y1 + MASK_TOP * height, 0),
-                       fminf(donor->x2, (float)from->width),
-                       fminf(donor->y1 + MASK_BOTTOM * height, (float)from->height)};
+  const fm_box lower = {donor->x1, donor->y1 + MASK_TOP * height, donor->x2,
+                        donor->y1 + MASK_BOTTOM * height};
+  const fm_box part = fm_box_clip(lower, from->width, from->height);
   const int across = (int)lroundf(bare->x2 - bare->x1);
   const int down = (int)lroundf((part.y2 - part.y1) / height * (bare->y2 - bare->y1));
   if (across < 1 || down < 1 || part.x1 >= part.x2)
