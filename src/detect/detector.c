@@ -9,7 +9,7 @@
 
 enum {
   DETECTOR_TRUNK_PLANS = 64, // of the sizes that views of one model show pictures in
-  DETECTOR_HEAD_PLANS = 32,
+  DETECTOR_HEAD_PLANS = 256,
   DETECTOR_STRIDE = 32, // torchvision's size_divisible
   DETECTOR_ROWS_STEP = 16,
 };

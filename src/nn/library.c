@@ -59,6 +59,17 @@ bool fm_nn_has_vnni(void) {
   return isa == dnnl_cpu_isa_avx2_vnni || isa == dnnl_cpu_isa_avx512_core_vnni || fm_nn_has_bf16();
 }
 
+bool fm_nn_has_wide_vnni(void) {
+#if defined(__x86_64__) && defined(__GNUC__)
+  // dq and vl came with the first processors that oneDNN calls avx512_core; its limit may be lower.
+  return fm_nn_has_vnni() && dnnl_get_effective_cpu_isa() != dnnl_cpu_isa_avx2_vnni &&
+         __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
+         __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512vnni");
+#else
+  return false;
+#endif
+}
+
 bool fm_nn_has_8_lanes(void) {
 #if defined(__x86_64__) && defined(__GNUC__)
   const dnnl_cpu_isa_t isa = dnnl_get_effective_cpu_isa();

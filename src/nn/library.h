@@ -9,6 +9,8 @@ bool fm_nn_has_bf16(void);       // whether bf16 arithmetic is in the processor 
 bool fm_nn_knows_bf16(void);     // whether it can be computed with at all
 // Whether the processor adds products of whole numbers in 32 bits; others add pairs in 16.
 bool fm_nn_has_vnni(void);
+// That in vectors of 512 bits, as our own loops use them.
+bool fm_nn_has_wide_vnni(void);
 // Whether its widest vectors have 8 lanes of fp32, with fused sums (AVX2).
 bool fm_nn_has_8_lanes(void);
 // Whether detection in whole numbers is faster here than in fp32.

@@ -51,6 +51,12 @@ typedef struct fm_op_context {
   // slopes_dx[i]. The maker's backward then has dy_has_slope and no y.
   fm_activation y_act, x_act[FM_NODE_INPUTS_MAX];
   bool slopes_dx[FM_NODE_INPUTS_MAX], dy_has_slope;
+  // An op may leave its work to the only reader of y (see plan_view.h), if that is one it knows to
+  // do so: its prepare says defers, y gets no memory and forward is not called. The reader finds it
+  // as deferred[i] in its own prepare; what it reads stays until the reader has run. Not in
+  // training.
+  bool defers;
+  const struct fm_op_context *deferred[FM_NODE_INPUTS_MAX];
   bool trains;   // in prepare: some parameter of the node is trained
   void *state;   // state_bytes, zeroed before prepare
   void *saved;   // saved_bytes, lives from forward to backward (training plans)

@@ -6,6 +6,7 @@
 
 #include "nn/params_layout.h"
 #include "nn/plan_private.h"
+#include "nn/plan_view.h"
 #include "nn/primitive.h"
 
 static int plan_backward_time(const fm_plan *plan, int node) {
@@ -35,15 +36,30 @@ static void plan_mark_gradients(fm_plan *plan) {
   }
 }
 
-// Nothing else reads it, neither a node nor the caller.
-static bool plan_has_one_reader(const fm_graph *graph, int value) {
-  int readers = 0;
+// The node that alone reads it, -1 where several do, or the caller.
+static int plan_only_reader(const fm_graph *graph, int value) {
+  int readers = 0, reader = -1;
   for (int i = 0; i < graph->output_count; ++i)
     readers += graph->outputs[i].value == value;
   for (int n = 0; n < graph->node_count; ++n)
     for (int i = 0; i < graph->nodes[n].input_count; ++i)
-      readers += graph->nodes[n].inputs[i] == value;
-  return readers == 1;
+      if (graph->nodes[n].inputs[i] == value) {
+        ++readers;
+        reader = n;
+      }
+  return readers == 1 ? reader : -1;
+}
+
+const fm_node *fm_plan_only_reader(const fm_plan *plan, const fm_node *node) {
+  const int reader = plan_only_reader(plan->graph, node->output);
+  return reader < 0 ? NULL : &plan->graph->nodes[reader];
+}
+
+// The node in whose run a node's work is done.
+static int plan_runs_within(const fm_plan *plan, int n) {
+  while (plan->nodes[n].context.defers)
+    n = plan_only_reader(plan->graph, plan->graph->nodes[n].output);
+  return n;
 }
 
 // Activations of inputs whose slope this node may apply to its dx.
@@ -52,7 +68,7 @@ static void plan_offer_slopes(fm_plan *plan, int n) {
   fm_op_context *context = &plan->nodes[n].context;
   for (int i = 0; i < graph->nodes[n].input_count; ++i) {
     const int value = graph->nodes[n].inputs[i], maker = graph->values[value].producer;
-    if (maker >= 0 && context->wants_dx[i] && plan_has_one_reader(graph, value))
+    if (maker >= 0 && context->wants_dx[i] && plan_only_reader(graph, value) >= 0)
       context->x_act[i] = plan->nodes[maker].context.y_act;
   }
 }
@@ -69,7 +85,7 @@ static void plan_take_slopes(fm_plan *plan, int n) {
 }
 
 // What is only brought out stays exact; everything else of a known range is kept in whole numbers.
-static void plan_wish(const fm_plan *plan, int value, fm_tensor *y) {
+void fm_plan_wish(const fm_plan *plan, int value, fm_tensor *y) {
   const fm_graph *graph = plan->graph;
   const fm_range range = fm_ranges_of(plan->options.ranges, value);
   bool exact = !range.known;
@@ -95,12 +111,15 @@ static fm_status plan_prepare_node(fm_plan *plan, int n) {
   for (int i = 0; i < node->input_count; ++i) {
     context->x[i] = plan->values[node->inputs[i]].tensor;
     shapes[i] = context->x[i].shape;
+    const int maker = graph->values[node->inputs[i]].producer;
+    if (maker >= 0 && plan->nodes[maker].context.defers)
+      context->deferred[i] = &plan->nodes[maker].context;
     if (int8)
       context->x_range[i] = fm_ranges_of(plan->options.ranges, node->inputs[i]);
   }
   context->y.dtype = context->precision;
   if (int8)
-    plan_wish(plan, node->output, &context->y);
+    fm_plan_wish(plan, node->output, &context->y);
   FM_TRY(node->op->infer(node, shapes, &context->y.shape));
   if (context->y.shape.c != graph->values[node->output].channels || context->y.shape.h <= 0 ||
       context->y.shape.w <= 0 || context->y.shape.n <= 0)
@@ -140,14 +159,16 @@ static fm_status plan_lay_forward(fm_plan *plan) {
     const fm_op_context *context = &planned->context;
     const fm_node *node = &graph->nodes[n];
     plan_value *y = &plan->values[node->output];
-    FM_TRY(fm_arena_add(&plan->arena, fm_tensor_bytes(&y->tensor), n, n, &y->buffer));
+    const int end = plan_runs_within(plan, n);
+    if (end == n)
+      FM_TRY(fm_arena_add(&plan->arena, fm_tensor_bytes(&y->tensor), n, n, &y->buffer));
     FM_TRY(fm_arena_add(&plan->arena, context->forward_scratch_bytes, n, n,
                         &planned->forward_scratch));
     const int backward = planned->runs_backward ? plan_backward_time(plan, n) : n;
     FM_TRY(fm_arena_add(&plan->arena, context->saved_bytes, n, backward, &planned->saved));
     for (int i = 0; i < node->input_count; ++i)
       fm_arena_extend(&plan->arena, plan->values[node->inputs[i]].buffer,
-                      planned->runs_backward && context->reads_x_in_backward[i] ? backward : n);
+                      planned->runs_backward && context->reads_x_in_backward[i] ? backward : end);
     if (planned->runs_backward && context->reads_y_in_backward)
       fm_arena_extend(&plan->arena, y->buffer, backward);
   }

@@ -94,6 +94,8 @@ fm_status fm_plan_forward(fm_plan *plan) {
     plan_observe(plan, plan->graph->inputs[i].value);
   for (int n = 0; n < plan->graph->node_count; ++n) {
     plan_node *planned = &plan->nodes[n];
+    if (planned->context.defers)
+      continue;
     planned->context.scratch = plan_pointer(plan, planned->forward_scratch);
     fm_section section;
     fm_section_begin(&section);

@@ -12,6 +12,7 @@
 #include "nn/params_layout.h"
 #include "nn/primitive.h"
 #include "nn/profile.h"
+#include "nn/rows.h"
 
 enum {
   WORKING_MOST = 127, // of a whole number
@@ -46,8 +47,8 @@ static bool working_is_int8(const fm_working_spec *spec) {
 
 static bool working_same(const fm_working_spec *a, const fm_working_spec *b) {
   return a->weight == b->weight && a->bias == b->bias && a->channels == b->channels &&
-         a->turned == b->turned && a->group == b->group && a->fold.gamma == b->fold.gamma &&
-         a->fold.beta == b->fold.beta &&
+         a->turned == b->turned && a->group == b->group && a->packing == b->packing &&
+         a->fold.gamma == b->fold.gamma && a->fold.beta == b->fold.beta &&
          a->fold.eps == b->fold.eps && // the same bits, as both come from the same option
          dnnl_memory_desc_equal(&a->wanted, &b->wanted);
 }
@@ -67,8 +68,27 @@ void fm_working_free_all(fm_working *working) {
   }
 }
 
+// Of packed weights: input channels of a product, the kernel's side of a filter.
+static int working_packed_inputs(const fm_working_spec *spec) {
+  return (int)spec->master.dims[1];
+}
+static int working_packed_kernel(const fm_working_spec *spec) {
+  return (int)spec->master.dims[spec->master.ndims - 1];
+}
+
+static size_t working_bytes(const fm_working_spec *spec) {
+  switch (spec->packing) {
+  case FM_PACKING_PRODUCT:
+    return fm_rows_product_bytes(working_packed_inputs(spec), spec->channels);
+  case FM_PACKING_FILTER:
+    return fm_rows_filter_bytes(spec->channels, working_packed_kernel(spec));
+  default:
+    return dnnl_memory_desc_get_size(&spec->wanted);
+  }
+}
+
 size_t fm_working_group_bytes(const fm_working *working) {
-  return (dnnl_memory_desc_get_size(&working->spec.wanted) + 63) / 64 * 64;
+  return (working_bytes(&working->spec) + 63) / 64 * 64;
 }
 
 // Groups are changed one by one; what is wanted as it was turned is not changed any more.
@@ -134,7 +154,7 @@ static fm_status working_prepare(fm_working *working) {
     return working_prepare_groups(working);
   if (spec->turned)
     return working_prepare_turned(working);
-  return dnnl_memory_desc_equal(&spec->master, &spec->wanted)
+  return spec->packing || dnnl_memory_desc_equal(&spec->master, &spec->wanted)
              ? FM_OK
              : fm_primitive_reorder(&working->reorder, &spec->master, &spec->wanted);
 }
@@ -341,6 +361,21 @@ static fm_status working_turn(fm_working *working, const float *source) {
   return status;
 }
 
+// Scaled weights, each a whole number but for rounding, into place.
+static fm_status working_put(fm_working *working, const float *scaled) {
+  const fm_working_spec *spec = &working->spec;
+  switch (spec->packing) {
+  case FM_PACKING_PRODUCT:
+    fm_rows_pack_product(working->memory, scaled, working_packed_inputs(spec), spec->channels);
+    return FM_OK;
+  case FM_PACKING_FILTER:
+    fm_rows_pack_filter(working->memory, scaled, spec->channels, working_packed_kernel(spec));
+    return FM_OK;
+  default:
+    return working_reorder(working, scaled);
+  }
+}
+
 static fm_status working_fold_weight(fm_working *working) {
   const fm_working_spec *spec = &working->spec;
   const float *source = fm_params_value(working->params, spec->weight);
@@ -355,7 +390,7 @@ static fm_status working_fold_weight(fm_working *working) {
     float *scaled = aligned_alloc(64, (bytes + 63) / 64 * 64);
     FM_CHECK_ALLOC(scaled);
     working_scale(working, source, scaled);
-    status = working_reorder(working, scaled);
+    status = working_put(working, scaled);
     free(scaled);
   } else {
     status = working_reorder(working, source);

@@ -16,6 +16,9 @@ typedef struct fm_fold {
   float eps;
 } fm_fold;
 
+// Whole numbers in the order of our own loops, see rows.h, instead of a layout of oneDNN's.
+typedef enum fm_packing { FM_PACKING_NONE, FM_PACKING_PRODUCT, FM_PACKING_FILTER } fm_packing;
+
 typedef struct fm_working_spec {
   int weight; // id, -1 for a bias copy
   int bias;   // id or -1; read by a bias copy
@@ -25,6 +28,7 @@ typedef struct fm_working_spec {
   int group;                 // so many turned rows lie together: (group, h, w, row, c); 0: not so
   dnnl_memory_desc_t master; // plain fp32 of the weight, or of a group
   dnnl_memory_desc_t wanted; // what the primitive wants, of a group where there are some
+  fm_packing packing;        // wanted is then plain
 } fm_working_spec;
 
 typedef struct fm_working fm_working;

@@ -270,6 +270,14 @@ static fm_status conv2d_prepare_reorders(fm_op_context *context) {
   return FM_OK;
 }
 
+static size_t conv2d_product_scratch(const fm_op_context *context) {
+  const conv2d_state *state = context->state;
+  if (state->rows.runs)
+    return fm_conv2d_rows_scratch(context);
+  return state->own_forward ? fm_winograd_scratch(&state->winograd_forward)
+                            : state->forward.scratchpad_bytes;
+}
+
 static fm_status conv2d_prepare(fm_op_context *context) {
   conv2d_state *state = context->state;
   const conv2d_options *o = conv2d_options_of(context->node);
@@ -291,9 +299,7 @@ static fm_status conv2d_prepare(fm_op_context *context) {
       conv2d_take(&used, state->reorders_source ? fm_tensor_bytes(&state->source) : 0);
   state->scratch_residual = conv2d_take(
       &used, state->reorders_residual ? fm_tensor_elements(&context->y) * sizeof(float) : 0);
-  state->scratch_pad_forward =
-      conv2d_take(&used, state->own_forward ? fm_winograd_scratch(&state->winograd_forward)
-                                            : state->forward.scratchpad_bytes);
+  state->scratch_pad_forward = conv2d_take(&used, conv2d_product_scratch(context));
   const size_t padded = (size_t)fm_tensor_blocks(&context->y) * (size_t)context->y.block;
   if (state->batch_norm)
     state->scratch_partial =
@@ -346,6 +352,10 @@ static fm_status conv2d_forward(fm_op_context *context) {
   if (state->reorders_residual)
     FM_TRY(conv2d_reorder(context, &state->residual_reorder, state->scratch_residual,
                           &arrays.residual));
+  if (state->rows.runs) {
+    fm_conv2d_rows_forward(context, arrays.residual);
+    return FM_OK;
+  }
   FM_TRY(fm_working_data(state->weight, &arrays.weight));
   FM_TRY(fm_working_data(state->bias, &arrays.bias));
   if (state->int8_bias)
@@ -375,6 +385,7 @@ static void conv2d_release(fm_op_context *context) {
   fm_primitive_release(&state->weight_gradient_reorder);
   fm_primitive_release(&state->dx_reorder);
   free(state->int8_bias);
+  free(state->rows.numbers);
 }
 
 static void conv2d_add_params(fm_graph *graph, const fm_conv2d_options *o, int ic, int groups,

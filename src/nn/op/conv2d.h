@@ -1,12 +1,13 @@
 // The parts of the convolution op: conv2d.c (declaration, forward), conv2d_backward.c,
-// conv2d_norm.c (batch statistics), conv2d_int8.c (whole numbers), conv2d_winograd.c (our own
-// products).
+// conv2d_norm.c (batch statistics), conv2d_int8.c (whole numbers), conv2d_winograd.c and
+// conv2d_rows.c (our own products).
 #ifndef FM_NN_OP_CONV2D_H
 #define FM_NN_OP_CONV2D_H
 
 #include "nn/op.h"
 #include "nn/op/depthwise.h"
 #include "nn/primitive.h"
+#include "nn/rows.h"
 #include "nn/winograd.h"
 #include "nn/working.h"
 
@@ -42,6 +43,16 @@ enum {
   CONV_PARAMS
 };
 
+// A convolution by our own rows: a part of a chain, or the end that runs it.
+typedef struct conv2d_rows {
+  bool runs;
+  fm_rows_product product; // the one or the other
+  fm_rows_filter filter;
+  float *numbers;             // scale and shift of its output
+  fm_rows run;                // where nothing is deferred
+  const fm_op_context *first; // of the chain
+} conv2d_rows;
+
 typedef struct conv2d_state {
   fm_primitive forward, backward_data, backward_weights;
   fm_primitive source_reorder, residual_reorder, weight_gradient_reorder, dx_reorder;
@@ -62,6 +73,7 @@ typedef struct conv2d_state {
   bool own_forward, own_data, own_weights; // by our own Winograd products
   fm_winograd winograd_forward, winograd_data;
   fm_winograd_gradient winograd_weights;
+  conv2d_rows rows;
   size_t weight_elements;
   // offsets into saved: pre-activation or raw output, then mean and 1/std of each channel
   size_t saved_statistics;
@@ -83,6 +95,11 @@ FM_MUST_USE fm_status fm_conv2d_prepare_working(fm_op_context *context,
                                                 const dnnl_memory_desc_t *weight);
 // state->source is what fm_int8_source says.
 FM_MUST_USE fm_status fm_conv2d_int8_prepare(fm_op_context *context);
+// By our own rows; *taken tells whether that is for this convolution. Without it nothing has
+// changed.
+FM_MUST_USE fm_status fm_conv2d_rows_prepare(fm_op_context *context, bool *taken);
+size_t fm_conv2d_rows_scratch(const fm_op_context *context);
+void fm_conv2d_rows_forward(fm_op_context *context, const void *residual);
 fm_status fm_conv2d_prepare_backward(fm_op_context *context);
 fm_status fm_conv2d_backward(fm_op_context *context);
 

@@ -80,6 +80,10 @@ fm_status fm_conv2d_int8_prepare(fm_op_context *context) {
   conv2d_state *state = context->state;
   const conv2d_options *o = int8_options(context);
   context->y.block = o->out_channels;
+  bool by_rows;
+  FM_TRY(fm_conv2d_rows_prepare(context, &by_rows));
+  if (by_rows)
+    return FM_OK;
   fm_tensor residual = context->x[1];
   residual.block = o->out_channels;
   FM_TRY(int8_prepare_product(context, &residual));

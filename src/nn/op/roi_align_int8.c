@@ -7,17 +7,12 @@
 #include "base/clones.h"
 #include "nn/words.h"
 
-enum {
-  INT8_RATIO_MAX = 4,
-  INT8_TAPS = 4 * INT8_RATIO_MAX * INT8_RATIO_MAX,
-  INT8_WIDE = FM_WORDS * FM_WORD_BYTES,
-  INT8_NARROW = INT8_WIDE / 2
-};
+enum { INT8_WIDE = FM_WORDS * FM_WORD_BYTES, INT8_NARROW = INT8_WIDE / 2 };
 
 typedef struct int8_taps {
   int count;
-  size_t at[INT8_TAPS]; // of the pixel's first channel
-  float weight[INT8_TAPS];
+  size_t at[ROI_PLACES_MAX]; // of the pixel's first channel
+  float weight[ROI_PLACES_MAX];
   uint32_t turn, out_turn; // of the words read and written
   float initial;           // where sums begin: what the offsets make up
 } int8_taps;
@@ -26,11 +21,10 @@ bool fm_roi_align_int8_knows(const roi_options *options, const fm_tensor *level,
                              const fm_tensor *row) {
   return fm_dtype_is_int8(level->dtype) && fm_dtype_is_int8(row->dtype) &&
          level->block == level->shape.c && row->block == row->shape.c &&
-         options->sampling_ratio <= INT8_RATIO_MAX;
+         options->sampling_ratio <= ROI_RATIO_MAX;
 }
 
-// The shares of one bin, which begin where those of the bin before end.
-static roi_axis int8_next_bin(roi_axis before, const roi_axis *axis, int bin) {
+roi_axis fm_roi_next_bin(roi_axis before, const roi_axis *axis, int bin) {
   roi_axis shares = {before.end, before.end};
   while (shares.end < axis->end && shares.end->bin == bin)
     shares.end++;
@@ -87,15 +81,17 @@ FM_KERNEL static void int8_bin(uint8_t *out, const uint8_t *plane, const int8_ta
 }
 
 void fm_roi_align_int8(const roi_work *work, const fm_tensor *level, const fm_tensor *row) {
+  if (fm_roi_align_vnni(work, level, row))
+    return;
   const fm_word_form from = fm_word_form_of(level), to = fm_word_form_of(row);
   const size_t channels = (size_t)row->shape.c;
   uint8_t *out = row->data;
   roi_axis y = {NULL, work->y.begin};
   for (int i = 0; i < work->output_size; i++) {
-    y = int8_next_bin(y, &work->y, i);
+    y = fm_roi_next_bin(y, &work->y, i);
     roi_axis x = {NULL, work->x.begin};
     for (int j = 0; j < work->output_size; j++) {
-      x = int8_next_bin(x, &work->x, j);
+      x = fm_roi_next_bin(x, &work->x, j);
       int8_taps taps;
       int8_taps_of(&taps, work, y, x, from.scale / to.scale);
       taps.turn = from.turn;
