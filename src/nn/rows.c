@@ -5,7 +5,6 @@
 #include <omp.h>
 #include <string.h>
 
-#include "nn/library.h"
 #include "nn/vnni.h"
 
 #if FM_VNNI_HERE
@@ -17,10 +16,6 @@ enum {
   ROWS_MOST = 8,
   ROWS_RING_MOST = (ROWS_MOST - 1) * 2 + 5,
 };
-
-bool fm_rows_possible(void) {
-  return fm_nn_has_wide_vnni();
-}
 
 // What one thread works on.
 typedef struct rows_room {
@@ -35,8 +30,7 @@ typedef struct rows_room {
 // The sizes of a chain.
 typedef struct rows_plan {
   int together; // rows of outputs at a time
-  int incoming; // rows of x at most that come in at a time
-  int ring;     // interleaved rows that are kept
+  int ring;     // interleaved rows that are kept, and the most rows of x that come in at a time
   int fours;
   size_t row_bytes; // of an interleaved row
 } rows_plan;
@@ -61,7 +55,6 @@ static rows_plan rows_plan_of(const fm_rows *self) {
   plan.together = plan.together < ROWS_MOST ? plan.together : ROWS_MOST;
   plan.together = plan.together < self->y.shape.h ? plan.together : self->y.shape.h;
   plan.ring = (plan.together - 1) * filter->stride + filter->kernel;
-  plan.incoming = plan.ring;
   plan.fours = fm_rows_fours(filter, self->y.shape.w);
   plan.row_bytes = fm_rows_interleaved_bytes(filter, plan.fours);
   return plan;
@@ -72,7 +65,7 @@ static rows_room rows_room_of(const fm_rows *self, const rows_plan *plan, int th
   size_t used = 0;
   const size_t width = (size_t)self->x.shape.w, in = (size_t)self->x.shape.c;
   const bool copies = self->flip && (self->expand || !self->filter);
-  const size_t pixels = self->filter ? width * (size_t)plan->incoming : ROWS_PIXELS_ALONE;
+  const size_t pixels = self->filter ? width * (size_t)plan->ring : ROWS_PIXELS_ALONE;
   const size_t source = rows_take(&used, copies ? pixels * in : 0);
   const size_t inside = self->filter ? (size_t)self->filter->channels : 0;
   const size_t expanded = rows_take(&used, self->expand ? pixels * inside : 0);
@@ -92,10 +85,8 @@ static rows_room rows_room_of(const fm_rows *self, const rows_plan *plan, int th
 }
 
 size_t fm_rows_scratch(const fm_rows *self) {
-  fm_rows sized = *self;
-  sized.scratch = NULL;
-  const rows_plan plan = rows_plan_of(&sized);
-  return rows_room_of(&sized, &plan, 0).bytes * (size_t)self->threads;
+  const rows_plan plan = rows_plan_of(self);
+  return rows_room_of(self, &plan, 0).bytes * (size_t)self->threads;
 }
 
 VNNI_TARGET static void rows_flip(uint8_t *to, const uint8_t *from, size_t bytes, uint8_t flip) {
@@ -244,10 +235,6 @@ void fm_rows_run(const fm_rows *self) {
 }
 
 #else
-
-bool fm_rows_possible(void) {
-  return false;
-}
 
 size_t fm_rows_scratch(const fm_rows *self) {
   (void)self;

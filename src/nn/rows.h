@@ -51,9 +51,8 @@ typedef struct fm_rows {
   void *scratch; // fm_rows_scratch bytes, in lines of 64
 } fm_rows;
 
-// Whether this processor has what it takes; of a product's or filter's geometry, whether it is one
-// of those above.
-bool fm_rows_possible(void);
+// Whether a product's or filter's geometry is one of those above. The processor is asked for by
+// fm_nn_has_wide_vnni.
 bool fm_rows_knows_product(int in, int out);
 bool fm_rows_knows_filter(int channels, int kernel, int stride);
 

@@ -208,28 +208,11 @@ typedef struct filter_target {
 
 // 64 bytes: of one pixel, or of several `apart` from each other.
 VNNI_INLINE void filter_store(const filter_target *self, int pixel, int apart, __m512i bytes) {
-  const __mmask16 quarter = (__mmask16)vnni_mask(self->channels);
-  const __mmask32 half = (__mmask32)vnni_mask(self->channels);
   uint8_t *to = self->y + (size_t)pixel * self->channels_all;
   const size_t step = (size_t)apart * self->channels_all;
   const int left = (self->width - pixel + apart - 1) / apart; // pixels that are there
-  if (left <= 0)
-    return;
-  if (self->room == FILTER_GROUP) {
-    _mm512_mask_storeu_epi8(to, vnni_mask(self->channels), bytes);
-  } else if (self->room == FILTER_GROUP / 2) {
-    _mm256_mask_storeu_epi8(to, half, _mm512_castsi512_si256(bytes));
-    if (left > 1)
-      _mm256_mask_storeu_epi8(to + step, half, _mm512_extracti64x4_epi64(bytes, 1));
-  } else {
-    _mm_mask_storeu_epi8(to, quarter, _mm512_castsi512_si128(bytes));
-    if (left > 1)
-      _mm_mask_storeu_epi8(to + step, quarter, _mm512_extracti32x4_epi32(bytes, 1));
-    if (left > 2)
-      _mm_mask_storeu_epi8(to + 2 * step, quarter, _mm512_extracti32x4_epi32(bytes, 2));
-    if (left > 3)
-      _mm_mask_storeu_epi8(to + 3 * step, quarter, _mm512_extracti32x4_epi32(bytes, 3));
-  }
+  if (left > 0)
+    vnni_store(to, step, left, FILTER_GROUP / self->room, vnni_mask(self->channels), bytes);
 }
 
 enum {
@@ -252,11 +235,7 @@ VNNI_INLINE void filter_step(const fm_rows_filter *self, const filter_part *part
   const int fold = FILTER_GROUP / part->target.room;
   const size_t at = part->at + (size_t)(four / fold) * FILTER_FOUR_BYTES;
   __m512i sums[FILTER_OUTPUTS][VNNI_VECTORS];
-#pragma GCC unroll 4
-  for (int o = 0; o < FILTER_OUTPUTS; ++o)
-#pragma GCC unroll 4
-    for (int v = 0; v < VNNI_VECTORS; ++v)
-      sums[o][v] = _mm512_setzero_si512();
+  vnni_clear(sums, FILTER_OUTPUTS, VNNI_VECTORS);
 #pragma GCC unroll 5
   for (int row = 0; row < kernel; ++row) {
     const uint8_t *from = rows[row] + at;

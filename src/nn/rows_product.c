@@ -127,36 +127,15 @@ VNNI_INLINE void product_put(const fm_rows_product *self, const product_tile *ti
 #pragma GCC unroll 12
   for (int p = 0; p < pixels; p += together) {
     const __m512i bytes = product_bytes(self, values, p, pixels, vectors);
-    uint8_t *to = tile->y + (size_t)p * (size_t)self->out;
-    if (vectors == 4) {
-      _mm512_mask_storeu_epi8(to, mask, bytes);
-    } else if (vectors == 2) {
-      _mm256_mask_storeu_epi8(to, (__mmask32)mask, _mm512_castsi512_si256(bytes));
-      if (p + 1 < pixels)
-        _mm256_mask_storeu_epi8(to + self->out, (__mmask32)mask,
-                                _mm512_extracti64x4_epi64(bytes, 1));
-    } else {
-      _mm_mask_storeu_epi8(to, (__mmask16)mask, _mm512_castsi512_si128(bytes));
-      if (p + 1 < pixels)
-        _mm_mask_storeu_epi8(to + self->out, (__mmask16)mask, _mm512_extracti32x4_epi32(bytes, 1));
-      if (p + 2 < pixels)
-        _mm_mask_storeu_epi8(to + 2 * (size_t)self->out, (__mmask16)mask,
-                             _mm512_extracti32x4_epi32(bytes, 2));
-      if (p + 3 < pixels)
-        _mm_mask_storeu_epi8(to + 3 * (size_t)self->out, (__mmask16)mask,
-                             _mm512_extracti32x4_epi32(bytes, 3));
-    }
+    const size_t step = (size_t)self->out;
+    vnni_store(tile->y + (size_t)p * step, step, pixels - p, together, mask, bytes);
   }
 }
 
 VNNI_INLINE void product_run(const fm_rows_product *self, const product_tile *tile,
                              const int pixels, const int vectors) {
   __m512i sums[PRODUCT_PIXELS_MAX][VNNI_VECTORS];
-#pragma GCC unroll 12
-  for (int p = 0; p < pixels; ++p)
-#pragma GCC unroll 4
-    for (int v = 0; v < vectors; ++v)
-      sums[p][v] = _mm512_setzero_si512();
+  vnni_clear(sums, pixels, vectors);
   const size_t step = (size_t)self->in;
   const int8_t *weight = tile->weight;
   for (size_t i = 0; i < step; i += PRODUCT_TOGETHER) {
@@ -193,12 +172,10 @@ VNNI_INLINE void product_run(const fm_rows_product *self, const product_tile *ti
   PRODUCT_KERNEL(4, VECTORS)       \
   PRODUCT_KERNEL(5, VECTORS)       \
   PRODUCT_KERNEL(6, VECTORS)
-#define PRODUCT_KERNELS_8(VECTORS) \
-  PRODUCT_KERNELS_6(VECTORS)       \
-  PRODUCT_KERNEL(7, VECTORS)       \
-  PRODUCT_KERNEL(8, VECTORS)
 #define PRODUCT_KERNELS_12(VECTORS) \
-  PRODUCT_KERNELS_8(VECTORS)        \
+  PRODUCT_KERNELS_6(VECTORS)        \
+  PRODUCT_KERNEL(7, VECTORS)        \
+  PRODUCT_KERNEL(8, VECTORS)        \
   PRODUCT_KERNEL(9, VECTORS)        \
   PRODUCT_KERNEL(10, VECTORS)       \
   PRODUCT_KERNEL(11, VECTORS)       \

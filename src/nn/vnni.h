@@ -20,6 +20,14 @@ VNNI_INLINE void vnni_add(__m512i *sums, __m512i bytes, __m512i weights) {
   __asm__("vpdpbusd %2, %1, %0" : "+v"(*sums) : "v"(bytes), "v"(weights));
 }
 
+VNNI_INLINE void vnni_clear(__m512i (*sums)[VNNI_VECTORS], const int count, const int vectors) {
+#pragma GCC unroll 12
+  for (int i = 0; i < count; ++i)
+#pragma GCC unroll 4
+    for (int v = 0; v < vectors; ++v)
+      sums[i][v] = _mm512_setzero_si512();
+}
+
 // Sums become floats where they are: `count` sets of `vectors` sums, whose vectors share their
 // numbers.
 VNNI_INLINE void vnni_scale(__m512i (*sums)[VNNI_VECTORS], const int count, const int vectors,
@@ -74,6 +82,28 @@ VNNI_INLINE __m512i vnni_words(__m512i bytes, const int v) {
 
 VNNI_INLINE __mmask64 vnni_mask(int bytes) {
   return bytes >= 64 ? ~(__mmask64)0 : ((__mmask64)1 << bytes) - 1;
+}
+
+// 64 bytes: of one pixel, or of `together` (2 or 4) that lie `step` bytes apart; of those no more
+// than `pixels`, of each what the mask has.
+VNNI_INLINE void vnni_store(uint8_t *to, size_t step, int pixels, int together, __mmask64 mask,
+                            __m512i bytes) {
+  if (together == 1) {
+    _mm512_mask_storeu_epi8(to, mask, bytes);
+  } else if (together == 2) {
+    _mm256_mask_storeu_epi8(to, (__mmask32)mask, _mm512_castsi512_si256(bytes));
+    if (pixels > 1)
+      _mm256_mask_storeu_epi8(to + step, (__mmask32)mask, _mm512_extracti64x4_epi64(bytes, 1));
+  } else {
+    const __mmask16 quarter = (__mmask16)mask;
+    _mm_mask_storeu_epi8(to, quarter, _mm512_castsi512_si128(bytes));
+    if (pixels > 1)
+      _mm_mask_storeu_epi8(to + step, quarter, _mm512_extracti32x4_epi32(bytes, 1));
+    if (pixels > 2)
+      _mm_mask_storeu_epi8(to + 2 * step, quarter, _mm512_extracti32x4_epi32(bytes, 2));
+    if (pixels > 3)
+      _mm_mask_storeu_epi8(to + 3 * step, quarter, _mm512_extracti32x4_epi32(bytes, 3));
+  }
 }
 
 #else

@@ -185,12 +185,15 @@ fm_status fm_conv2d_working_spec(fm_working_spec *out, const fm_op_context *cont
   return fm_conv2d_weight_desc(&out->master, context, FM_F32, true);
 }
 
-fm_status fm_conv2d_prepare_working(fm_op_context *context, const dnnl_memory_desc_t *weight) {
+fm_status fm_conv2d_prepare_working(fm_op_context *context, const dnnl_memory_desc_t *weight,
+                                    fm_packing packing) {
   conv2d_state *state = context->state;
   fm_working_spec spec;
   FM_TRY(fm_conv2d_working_spec(&spec, context, weight));
+  spec.packing = packing;
   FM_TRY(fm_working_get(&state->weight, context->params, &spec));
   spec.weight = -1;
+  spec.packing = FM_PACKING_NONE;
   spec.bias = context->node->params[CONV_BIAS];
   return fm_working_get(&state->bias, context->params, &spec);
 }
@@ -230,7 +233,7 @@ static fm_status conv2d_take_primitive(fm_op_context *context, dnnl_primitive_de
     status = fm_conv2d_take_forward(state, pd, residual);
   }
   FM_TRY(status);
-  return fm_conv2d_prepare_working(context, &weight);
+  return fm_conv2d_prepare_working(context, &weight, FM_PACKING_NONE);
 }
 
 static fm_status conv2d_prepare_primitive(fm_op_context *context) {

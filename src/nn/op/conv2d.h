@@ -92,7 +92,8 @@ FM_MUST_USE fm_status fm_conv2d_working_spec(fm_working_spec *out, const fm_op_c
 FM_MUST_USE fm_status fm_conv2d_take_forward(conv2d_state *state, dnnl_primitive_desc_t pd,
                                              const dnnl_memory_desc_t *residual);
 FM_MUST_USE fm_status fm_conv2d_prepare_working(fm_op_context *context,
-                                                const dnnl_memory_desc_t *weight);
+                                                const dnnl_memory_desc_t *weight,
+                                                fm_packing packing);
 // state->source is what fm_int8_source says.
 FM_MUST_USE fm_status fm_conv2d_int8_prepare(fm_op_context *context);
 // By our own rows; *taken tells whether that is for this convolution. Without it nothing has

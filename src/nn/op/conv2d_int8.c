@@ -38,7 +38,7 @@ static fm_status int8_working(fm_op_context *context, fm_int8_product *product) 
   FM_TRY(int8_pd(&pd, context, product));
   const dnnl_memory_desc_t weight = *dnnl_primitive_desc_query_md(pd, dnnl_query_weights_md, 0);
   dnnl_primitive_desc_destroy(pd);
-  FM_TRY(fm_conv2d_prepare_working(context, &weight));
+  FM_TRY(fm_conv2d_prepare_working(context, &weight, FM_PACKING_NONE));
   return fm_working_scales(state->weight, &product->weight_scales);
 }
 
@@ -59,7 +59,7 @@ static fm_status int8_primitive(fm_op_context *context, const fm_int8_product *p
 static fm_status int8_prepare_winograd(fm_op_context *context) {
   dnnl_memory_desc_t plain;
   FM_TRY(fm_conv2d_weight_desc(&plain, context, FM_F32, true));
-  return fm_conv2d_prepare_working(context, &plain);
+  return fm_conv2d_prepare_working(context, &plain, FM_PACKING_NONE);
 }
 
 static fm_status int8_prepare_product(fm_op_context *context, const fm_tensor *residual) {

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "nn/library.h"
 #include "nn/op/conv2d.h"
 #include "nn/op/int8.h"
 #include "nn/plan_view.h"
@@ -75,20 +76,6 @@ static int rows_zero(const fm_tensor *tensor) {
   return tensor->dtype == FM_S8 ? ROWS_SIGN : 0;
 }
 
-static fm_status rows_working(fm_op_context *context, rows_kind kind) {
-  conv2d_state *state = context->state;
-  fm_working_spec spec;
-  dnnl_memory_desc_t plain;
-  FM_TRY(fm_conv2d_weight_desc(&plain, context, FM_S8, true));
-  FM_TRY(fm_conv2d_working_spec(&spec, context, &plain));
-  spec.packing = kind == ROWS_PRODUCT ? FM_PACKING_PRODUCT : FM_PACKING_FILTER;
-  FM_TRY(fm_working_get(&state->weight, context->params, &spec));
-  spec.weight = -1;
-  spec.packing = FM_PACKING_NONE;
-  spec.bias = context->node->params[CONV_BIAS];
-  return fm_working_get(&state->bias, context->params, &spec);
-}
-
 // What the order of sums and their correction depend on.
 typedef struct rows_weights {
   const int32_t *sums;
@@ -144,7 +131,10 @@ static fm_status rows_prepare_kind(fm_op_context *context, rows_kind kind,
   conv2d_state *state = context->state;
   const conv2d_options *o = rows_options(context->node);
   const int in = context->x[0].shape.c, out = o->out_channels;
-  FM_TRY(rows_working(context, kind));
+  dnnl_memory_desc_t plain;
+  FM_TRY(fm_conv2d_weight_desc(&plain, context, FM_S8, true));
+  FM_TRY(fm_conv2d_prepare_working(context, &plain,
+                                   kind == ROWS_PRODUCT ? FM_PACKING_PRODUCT : FM_PACKING_FILTER));
   void *weight, *bias;
   rows_weights w = {0};
   FM_TRY(fm_working_data(state->weight, &weight));
@@ -209,7 +199,7 @@ static fm_status rows_prepare_residual(fm_op_context *context, fm_tensor *residu
 
 fm_status fm_conv2d_rows_prepare(fm_op_context *context, bool *taken) {
   conv2d_state *state = context->state;
-  const rows_kind kind = fm_rows_possible() ? rows_kind_of(context, context->node) : ROWS_NONE;
+  const rows_kind kind = fm_nn_has_wide_vnni() ? rows_kind_of(context, context->node) : ROWS_NONE;
   *taken = false;
   if (kind == ROWS_NONE || !rows_source_fits(context))
     return FM_OK;

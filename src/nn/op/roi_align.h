@@ -24,14 +24,16 @@ bool fm_roi_align_int8_knows(const roi_options *options, const fm_tensor *level,
                              const fm_tensor *row);
 // work: all shares by rising bins. level: of one image. row: (1, c, output_size, output_size).
 void fm_roi_align_int8(const roi_work *work, const fm_tensor *level, const fm_tensor *row);
-// The same where the processor has VNNI in vectors of 512 bits; else false, and nothing is done.
-bool fm_roi_align_vnni(const roi_work *work, const fm_tensor *level, const fm_tensor *row);
+// The same, where fm_nn_has_wide_vnni.
+void fm_roi_align_vnni(const roi_work *work, const fm_tensor *level, const fm_tensor *row);
 
 enum {
   ROI_RATIO_MAX = 4,                                  // that fm_roi_align_int8_knows
   ROI_PLACES_MAX = 4 * ROI_RATIO_MAX * ROI_RATIO_MAX, // of a bin: a sample has four corners
 };
-// The shares of bin `bin`, which begin where those of the bin before end.
-roi_axis fm_roi_next_bin(roi_axis before, const roi_axis *axis, int bin);
+// Calls `pool` for each bin, by rows, with its shares; `out` moves on by the channels of a bin.
+typedef void (*roi_bin_pool)(const void *user, roi_axis y, roi_axis x, uint8_t *out);
+void fm_roi_each_bin(const roi_work *work, const fm_tensor *row, roi_bin_pool pool,
+                     const void *user);
 
 #endif

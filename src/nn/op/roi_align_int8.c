@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/clones.h"
+#include "nn/library.h"
 #include "nn/words.h"
 
 enum { INT8_WIDE = FM_WORDS * FM_WORD_BYTES, INT8_NARROW = INT8_WIDE / 2 };
@@ -24,7 +25,8 @@ bool fm_roi_align_int8_knows(const roi_options *options, const fm_tensor *level,
          options->sampling_ratio <= ROI_RATIO_MAX;
 }
 
-roi_axis fm_roi_next_bin(roi_axis before, const roi_axis *axis, int bin) {
+// The shares of one bin, which begin where those of the bin before end.
+static roi_axis int8_next_bin(roi_axis before, const roi_axis *axis, int bin) {
   roi_axis shares = {before.end, before.end};
   while (shares.end < axis->end && shares.end->bin == bin)
     shares.end++;
@@ -80,27 +82,46 @@ FM_KERNEL static void int8_bin(uint8_t *out, const uint8_t *plane, const int8_ta
   }
 }
 
-void fm_roi_align_int8(const roi_work *work, const fm_tensor *level, const fm_tensor *row) {
-  if (fm_roi_align_vnni(work, level, row))
-    return;
-  const fm_word_form from = fm_word_form_of(level), to = fm_word_form_of(row);
-  const size_t channels = (size_t)row->shape.c;
+void fm_roi_each_bin(const roi_work *work, const fm_tensor *row, roi_bin_pool pool,
+                     const void *user) {
   uint8_t *out = row->data;
   roi_axis y = {NULL, work->y.begin};
   for (int i = 0; i < work->output_size; i++) {
-    y = fm_roi_next_bin(y, &work->y, i);
+    y = int8_next_bin(y, &work->y, i);
     roi_axis x = {NULL, work->x.begin};
     for (int j = 0; j < work->output_size; j++) {
-      x = fm_roi_next_bin(x, &work->x, j);
-      int8_taps taps;
-      int8_taps_of(&taps, work, y, x, from.scale / to.scale);
-      taps.turn = from.turn;
-      taps.out_turn = to.turn;
-      taps.initial = -to.offset;
-      for (int k = 0; k < taps.count; k++)
-        taps.initial += taps.weight[k] * from.offset;
-      int8_bin(out, level->data, &taps, channels);
-      out += channels;
+      x = int8_next_bin(x, &work->x, j);
+      pool(user, y, x, out);
+      out += row->shape.c;
     }
   }
+}
+
+typedef struct int8_pooling {
+  const roi_work *work;
+  const uint8_t *plane;
+  fm_word_form from, to;
+  size_t channels;
+} int8_pooling;
+
+static void int8_pool(const void *user, roi_axis y, roi_axis x, uint8_t *out) {
+  const int8_pooling *self = user;
+  int8_taps taps;
+  int8_taps_of(&taps, self->work, y, x, self->from.scale / self->to.scale);
+  taps.turn = self->from.turn;
+  taps.out_turn = self->to.turn;
+  taps.initial = -self->to.offset;
+  for (int k = 0; k < taps.count; k++)
+    taps.initial += taps.weight[k] * self->from.offset;
+  int8_bin(out, self->plane, &taps, self->channels);
+}
+
+void fm_roi_align_int8(const roi_work *work, const fm_tensor *level, const fm_tensor *row) {
+  if (fm_nn_has_wide_vnni()) {
+    fm_roi_align_vnni(work, level, row);
+    return;
+  }
+  const int8_pooling pooling = {work, level->data, fm_word_form_of(level), fm_word_form_of(row),
+                                (size_t)row->shape.c};
+  fm_roi_each_bin(work, row, int8_pool, &pooling);
 }

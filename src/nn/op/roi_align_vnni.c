@@ -3,7 +3,6 @@
 #include <math.h>
 #include <string.h>
 
-#include "nn/library.h"
 #include "nn/op/roi_align.h"
 #include "nn/vnni.h"
 
@@ -50,17 +49,20 @@ static void roi_bin_fill(roi_bin *bin, const roi_work *work, roi_axis y, roi_axi
 
 // From a level's bytes to those of the result: the sums times scale, plus shift.
 typedef struct roi_bytes {
-  __m512i level_flip;
-  fm_rows_output output;
-  float scale, zero; // of the result
-  int level_zero;
+  const roi_work *work;
+  const uint8_t *plane;
+  size_t channels;
+  fm_rows_output output; // which turns what has a sign, so that its zero is `flip`
+  float scale;
+  uint8_t level_zero; // the byte that stands for 0, and turns the level's
 } roi_bytes;
 
-VNNI_TARGET static void roi_bin_run(const roi_bytes *self, const roi_bin *bin, const uint8_t *plane,
-                                    size_t channels, uint8_t *out) {
+VNNI_TARGET static void roi_bin_run(const roi_bytes *self, const roi_bin *bin, uint8_t *out) {
+  const size_t channels = self->channels;
+  const __m512i level_flip = _mm512_set1_epi8((char)self->level_zero);
   const __m512 scale = _mm512_set1_ps(self->scale);
   const __m512 shift =
-      _mm512_set1_ps(self->zero - self->scale * (float)(bin->sum * self->level_zero));
+      _mm512_set1_ps((float)self->output.flip - self->scale * (float)(bin->sum * self->level_zero));
   for (size_t c = 0; c < channels; c += VNNI_GROUP) {
     const size_t left = channels - c;
     const __mmask64 mask = vnni_mask(left < VNNI_GROUP ? (int)left : VNNI_GROUP);
@@ -73,7 +75,7 @@ VNNI_TARGET static void roi_bin_run(const roi_bytes *self, const roi_bin *bin, c
 #pragma GCC unroll 4
       for (int k = 0; k < ROI_FOUR; ++k)
         from[k] = _mm512_xor_si512(
-            _mm512_maskz_loadu_epi8(mask, plane + bin->at[i * ROI_FOUR + k] + c), self->level_flip);
+            _mm512_maskz_loadu_epi8(mask, self->plane + bin->at[i * ROI_FOUR + k] + c), level_flip);
       vnni_fours(fours, from[0], from[1], from[2], from[3]);
 #pragma GCC unroll 4
       for (int v = 0; v < VNNI_VECTORS; ++v) {
@@ -91,42 +93,33 @@ VNNI_TARGET static void roi_bin_run(const roi_bytes *self, const roi_bin *bin, c
   }
 }
 
-VNNI_TARGET bool fm_roi_align_vnni(const roi_work *work, const fm_tensor *level,
-                                   const fm_tensor *row) {
-  if (!fm_nn_has_wide_vnni())
-    return false;
-  const bool level_sign = level->dtype == FM_S8, sign = row->dtype == FM_S8;
-  const size_t channels = (size_t)row->shape.c;
-  const roi_bytes bytes = {
-      .level_flip = _mm512_set1_epi8((char)(level_sign ? ROI_SIGN : 0)),
-      .output = {.high = UINT8_MAX, .flip = sign ? ROI_SIGN : 0},
-      .scale = level->scale / row->scale / ROI_ONE,
-      .zero = sign ? ROI_SIGN : 0,
-      .level_zero = level_sign ? ROI_SIGN : 0,
-  };
-  uint8_t *out = row->data;
+static void roi_pool_bin(const void *user, roi_axis y, roi_axis x, uint8_t *out) {
+  const roi_bytes *self = user;
   roi_bin bin;
-  roi_axis y = {NULL, work->y.begin};
-  for (int i = 0; i < work->output_size; i++) {
-    y = fm_roi_next_bin(y, &work->y, i);
-    roi_axis x = {NULL, work->x.begin};
-    for (int j = 0; j < work->output_size; j++) {
-      x = fm_roi_next_bin(x, &work->x, j);
-      roi_bin_fill(&bin, work, y, x);
-      roi_bin_run(&bytes, &bin, level->data, channels, out);
-      out += channels;
-    }
-  }
-  return true;
+  roi_bin_fill(&bin, self->work, y, x);
+  roi_bin_run(self, &bin, out);
+}
+
+void fm_roi_align_vnni(const roi_work *work, const fm_tensor *level, const fm_tensor *row) {
+  const uint8_t level_zero = level->dtype == FM_S8 ? ROI_SIGN : 0;
+  const uint8_t zero = row->dtype == FM_S8 ? ROI_SIGN : 0;
+  const roi_bytes bytes = {
+      .work = work,
+      .plane = level->data,
+      .output = {.high = UINT8_MAX, .flip = zero},
+      .scale = level->scale / row->scale / ROI_ONE,
+      .channels = (size_t)row->shape.c,
+      .level_zero = level_zero,
+  };
+  fm_roi_each_bin(work, row, roi_pool_bin, &bytes);
 }
 
 #else
 
-bool fm_roi_align_vnni(const roi_work *work, const fm_tensor *level, const fm_tensor *row) {
+void fm_roi_align_vnni(const roi_work *work, const fm_tensor *level, const fm_tensor *row) {
   (void)work;
   (void)level;
   (void)row;
-  return false;
 }
 
 #endif

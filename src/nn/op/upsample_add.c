@@ -137,7 +137,7 @@ FM_KERNEL static void upsample_row_int8(const upsample_int8 *self, uint8_t *y,
   }
 }
 
-// The same with vectors of 512 bits; false where the processor has none.
+// The same with vectors of 512 bits, where fm_nn_has_wide_vnni.
 #if FM_VNNI_HERE
 VNNI_TARGET static void upsample_pixel_wide(const upsample_int8 *self, uint8_t *y,
                                             const uint8_t *lateral, const uint8_t *top) {
@@ -164,22 +164,18 @@ VNNI_TARGET static void upsample_pixel_wide(const upsample_int8 *self, uint8_t *
   }
 }
 
-static bool upsample_row_wide(const upsample_int8 *self, uint8_t *y, const uint8_t *lateral,
+static void upsample_row_wide(const upsample_int8 *self, uint8_t *y, const uint8_t *lateral,
                               const uint8_t *top) {
-  if (!fm_nn_has_wide_vnni())
-    return false;
   for (int w = 0; w < self->out; w++) {
     const size_t from = (size_t)upsample_source(w, self->in, self->out) * self->block;
     const size_t at = (size_t)w * self->block;
     upsample_pixel_wide(self, y + at, lateral + at, top + from);
   }
-  return true;
 }
 #else
-static bool upsample_row_wide(const upsample_int8 *self, uint8_t *y, const uint8_t *lateral,
+static void upsample_row_wide(const upsample_int8 *self, uint8_t *y, const uint8_t *lateral,
                               const uint8_t *top) {
   (void)self, (void)y, (void)lateral, (void)top;
-  return false;
 }
 #endif
 
@@ -198,7 +194,7 @@ static fm_status upsample_forward(fm_op_context *context) {
   int h_out = y->shape.h, w_out = y->shape.w, h_in = top->shape.h, w_in = top->shape.w;
   size_t block = (size_t)y->block, row = (size_t)w_out * block, top_row = (size_t)w_in * block;
   int rows = y->shape.n * fm_tensor_blocks(y) * h_out;
-  const bool int8 = upsample_is_int8(context);
+  const bool int8 = upsample_is_int8(context), wide = fm_nn_has_wide_vnni();
   const upsample_int8 bytes = upsample_int8_of(context);
 #pragma omp parallel for schedule(static) num_threads(state->threads)
   for (int i = 0; i < rows; i++) {
@@ -208,7 +204,9 @@ static fm_status upsample_forward(fm_op_context *context) {
       uint8_t *to = (uint8_t *)y->data + start;
       const uint8_t *from = (const uint8_t *)lateral->data + start;
       const uint8_t *from_top = (const uint8_t *)top->data + source;
-      if (!upsample_row_wide(&bytes, to, from, from_top))
+      if (wide)
+        upsample_row_wide(&bytes, to, from, from_top);
+      else
         upsample_row_int8(&bytes, to, from, from_top);
       continue;
     }
