@@ -12,18 +12,19 @@
 enum {
   ROWS_PIXELS = 48, // that a product takes at a time where there are enough
   ROWS_PIXELS_ALONE = 96,
-  ROWS_LEAST = 4, // rows of outputs at a time: what they share is read from memory once
+  ROWS_WORTH = 1 << 20, // products of two numbers; below, threads cost more than they bring
+  ROWS_LEAST = 4,       // rows of outputs at a time: what they share is read from memory once
   ROWS_MOST = 8,
   ROWS_RING_MOST = (ROWS_MOST - 1) * 2 + 5,
 };
 
 // What one thread works on.
 typedef struct rows_room {
-  uint8_t *source;      // x without a sign
+  uint8_t *source;      // x without a sign, or the rows of bytes that patches are gathered from
   uint8_t *expanded;    // rows before they are interleaved
   uint8_t *interleaved; // [ring] rows, then one of zeros
-  uint8_t *filtered;
-  uint8_t *edge; // a pixel of zeros
+  uint8_t *filtered;    // or patches of a picture
+  uint8_t *edge;        // a pixel of zeros
   size_t bytes;
 } rows_room;
 
@@ -60,8 +61,19 @@ static rows_plan rows_plan_of(const fm_rows *self) {
   return plan;
 }
 
+static rows_room rows_room_of_image(const fm_rows *self, int thread) {
+  size_t used = 0;
+  const int channels = self->x.shape.c, width = self->y.shape.w;
+  const size_t lines = rows_take(&used, fm_rows_image_line_bytes(self->image, channels, width));
+  const size_t patches = rows_take(&used, fm_rows_image_patch_bytes(channels, width));
+  uint8_t *base = (uint8_t *)self->scratch + (size_t)thread * used;
+  return (rows_room){.source = base + lines, .filtered = base + patches, .bytes = used};
+}
+
 static rows_room rows_room_of(const fm_rows *self, const rows_plan *plan, int thread) {
-  rows_room room;
+  rows_room room = {0};
+  if (self->image)
+    return rows_room_of_image(self, thread);
   size_t used = 0;
   const size_t width = (size_t)self->x.shape.w, in = (size_t)self->x.shape.c;
   const bool copies = self->flip && (self->expand || !self->filter);
@@ -209,11 +221,21 @@ static void rows_run_chain(const fm_rows *self) {
   }
 }
 
+// As many for each thread where there is enough to do for all.
+static ptrdiff_t rows_parts(const fm_rows *self, size_t pixels) {
+  const double work = (double)pixels * self->project->in * self->project->out;
+  const size_t threads = work < ROWS_WORTH ? 1 : (size_t)self->threads;
+  size_t parts = (pixels + ROWS_PIXELS_ALONE - 1) / ROWS_PIXELS_ALONE;
+  parts = (parts + threads - 1) / threads * threads;
+  return (ptrdiff_t)(parts < pixels ? parts : pixels);
+}
+
 static void rows_run_product(const fm_rows *self) {
   const fm_rows_product *project = self->project;
   const size_t pixels = (size_t)self->x.shape.n * (size_t)self->x.shape.h * (size_t)self->x.shape.w;
   const size_t in = (size_t)project->in, out = (size_t)project->out;
-  const ptrdiff_t parts = (ptrdiff_t)((pixels + ROWS_PIXELS_ALONE - 1) / ROWS_PIXELS_ALONE);
+  const ptrdiff_t parts = rows_parts(self, pixels);
+  const size_t bytes = project->output.exact ? sizeof(float) : 1;
   const rows_plan plan = {0};
 #pragma omp parallel for schedule(static) num_threads(self->threads)
   for (ptrdiff_t part = 0; part < parts; ++part) {
@@ -222,14 +244,37 @@ static void rows_run_product(const fm_rows *self) {
     const size_t to = pixels * (size_t)(part + 1) / (size_t)parts;
     const uint8_t *source =
         rows_source(self, &room, (const uint8_t *)self->x.data + from * in, (to - from) * in);
-    fm_rows_multiply(project, source, (int)(to - from), (uint8_t *)self->y.data + from * out,
+    fm_rows_multiply(project, source, (int)(to - from),
+                     (uint8_t *)self->y.data + from * out * bytes,
                      project->residual ? project->residual + from * out : NULL);
+  }
+}
+
+static void rows_run_image(const fm_rows *self) {
+  const fm_shape in = self->x.shape, out = self->y.shape;
+  const size_t x_picture = (size_t)in.c * (size_t)in.h * (size_t)in.w;
+  const size_t y_row = (size_t)out.w * (size_t)out.c;
+#pragma omp parallel for schedule(static) num_threads(self->threads)
+  for (int row = 0; row < out.n * out.h; ++row) {
+    const rows_room room = rows_room_of_image(self, omp_get_thread_num());
+    const fm_rows_image_row gathered = {.x = (const float *)self->x.data +
+                                             (size_t)(row / out.h) * x_picture,
+                                        .shape = in,
+                                        .row = row % out.h,
+                                        .width = out.w,
+                                        .lines = room.source,
+                                        .patches = room.filtered};
+    fm_rows_image_gather(self->image, &gathered);
+    fm_rows_multiply(self->project, room.filtered, out.w,
+                     (uint8_t *)self->y.data + (size_t)row * y_row, NULL);
   }
 }
 
 void fm_rows_run(const fm_rows *self) {
   if (self->filter)
     rows_run_chain(self);
+  else if (self->image)
+    rows_run_image(self);
   else
     rows_run_product(self);
 }

@@ -14,10 +14,13 @@
 
 // How sums become bytes: the sum of a channel times scale, plus shift, rounded, and no less than
 // `low`, no more than `high`; `flip` then turns the first bit where the result is to have a sign.
-// scale and shift lie in the order of the sums, see fm_rows_channel.
+// Or, of a product, floats: not rounded, and no less than `least`. scale and shift lie in the order
+// of the sums, see fm_rows_product_channel.
 typedef struct fm_rows_output {
   const float *scale, *shift;
   uint8_t low, high, flip;
+  bool exact; // floats
+  float least;
 } fm_rows_output;
 
 // A 1 x 1 convolution of `in` channels, a multiple of 4, to `out`.
@@ -25,7 +28,7 @@ typedef struct fm_rows_product {
   int in, out;
   const int8_t *weight; // fm_rows_pack_product
   fm_rows_output output;
-  // What is added before rounding: bytes without a sign after `residual_flip`, times
+  // What is added before rounding to bytes: bytes without a sign after `residual_flip`, times
   // residual_scale; NULL: nothing.
   const uint8_t *residual;
   uint8_t residual_flip;
@@ -41,11 +44,20 @@ typedef struct fm_rows_filter {
   fm_rows_output output;
 } fm_rows_filter;
 
+// How a convolution of 3 x 3 pixels of a picture's planes becomes a product: its inputs are bytes,
+// the planes' numbers over `scale`, which 0 moves by `zero`.
+typedef struct fm_rows_image {
+  int stride, padding; // above and to the left; the shapes tell the rest
+  float scale;
+  uint8_t zero;
+} fm_rows_image;
+
 typedef struct fm_rows {
   fm_tensor x, y;
   uint8_t flip;                  // 0x80 where x has a sign
   const fm_rows_product *expand; // NULL: none
   const fm_rows_filter *filter;  // NULL: none, and no expand either
+  const fm_rows_image *image;    // alone before `project`; x is then floats, plane by plane
   const fm_rows_product *project;
   int threads;   // as many as there is scratch for
   void *scratch; // fm_rows_scratch bytes, in lines of 64
@@ -54,6 +66,7 @@ typedef struct fm_rows {
 // Whether a product's or filter's geometry is one of those above. The processor is asked for by
 // fm_nn_has_wide_vnni.
 bool fm_rows_knows_product(int in, int out);
+bool fm_rows_knows_image(int channels, int kernel);
 bool fm_rows_knows_filter(int channels, int kernel, int stride);
 
 size_t fm_rows_scratch(const fm_rows *self);
@@ -66,9 +79,12 @@ int fm_rows_product_positions(int out);
 int fm_rows_filter_channel(int channels, int kernel, int position);
 int fm_rows_filter_positions(int channels);
 
+// A product's inputs for each pixel of such a convolution.
+int fm_rows_image_inputs(int channels);
+
 // Weights of whole numbers in plain order ([out][in]; [channels][kernel][kernel]) as the loops read
 // them, and behind them each position's sum of weights (int32_t), which what was moved by 128
-// needs.
+// needs. A product's inputs that are missing to a multiple of 4 get weights of 0.
 size_t fm_rows_product_bytes(int in, int out);
 void fm_rows_pack_product(int8_t *packed, const float *weight, int in, int out);
 size_t fm_rows_filter_bytes(int channels, int kernel);
@@ -78,9 +94,21 @@ const int32_t *fm_rows_filter_sums(const int8_t *packed, int channels, int kerne
 
 // --- the loops, for rows.c
 
-// y = the product of `pixels` pixels of x; the residual lies as y.
-void fm_rows_multiply(const fm_rows_product *self, const uint8_t *x, int pixels, uint8_t *y,
+// y = the product of `pixels` pixels of x, bytes or floats; the residual lies as y.
+void fm_rows_multiply(const fm_rows_product *self, const uint8_t *x, int pixels, void *y,
                       const uint8_t *residual);
+// What a row of `width` outputs of such a convolution multiplies, each pixel's
+// fm_rows_image_inputs bytes behind the other's, from row `row` of outputs of x, one picture. Of
+// the room for both: fm_rows_image_line_bytes for the rows in between, `patches` for the result.
+size_t fm_rows_image_line_bytes(const fm_rows_image *self, int channels, int width);
+size_t fm_rows_image_patch_bytes(int channels, int width);
+typedef struct fm_rows_image_row {
+  const float *x;
+  fm_shape shape; // of x
+  int row, width;
+  uint8_t *lines, *patches;
+} fm_rows_image_row;
+void fm_rows_image_gather(const fm_rows_image *self, const fm_rows_image_row *row);
 // A row of `width` pixels, whose bytes have no sign after `flip`, and what lies beside the picture:
 // `edge`, a pixel of zeros (before flip).
 typedef struct fm_rows_line {

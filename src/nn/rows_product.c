@@ -30,33 +30,47 @@ int fm_rows_product_channel(int out, int position) {
   return channel < out ? channel : -1;
 }
 
+static size_t product_inputs(int in) {
+  return (size_t)(in + PRODUCT_TOGETHER - 1) / PRODUCT_TOGETHER * PRODUCT_TOGETHER;
+}
+
 size_t fm_rows_product_bytes(int in, int out) {
-  return (size_t)fm_rows_product_positions(out) * ((size_t)in + sizeof(int32_t));
+  return (size_t)fm_rows_product_positions(out) * (product_inputs(in) + sizeof(int32_t));
 }
 
 const int32_t *fm_rows_product_sums(const int8_t *packed, int in, int out) {
-  return (const int32_t *)(const void *)(packed +
-                                         (size_t)fm_rows_product_positions(out) * (size_t)in);
+  return (const int32_t *)(const void *)(packed + (size_t)fm_rows_product_positions(out) *
+                                                      product_inputs(in));
+}
+
+// Fours of inputs of a channel, NULL for one of zeros, each `apart` bytes behind the other; the sum
+// of all.
+static int32_t product_pack_channel(int8_t *to, size_t apart, const float *weight, int in) {
+  int32_t sum = 0;
+  for (int i = 0; i < in; i += PRODUCT_TOGETHER, to += apart) {
+    int8_t four[PRODUCT_TOGETHER] = {0};
+    for (int k = 0; weight && k < PRODUCT_TOGETHER && i + k < in; ++k) {
+      four[k] = (int8_t)lrintf(weight[i + k]);
+      sum += four[k];
+    }
+    memcpy(to, four, sizeof four);
+  }
+  return sum;
 }
 
 void fm_rows_pack_product(int8_t *packed, const float *weight, int in, int out) {
   const int positions = fm_rows_product_positions(out);
-  int32_t *sums = (int32_t *)(void *)(packed + (size_t)positions * (size_t)in);
+  const size_t inputs = product_inputs(in);
+  int32_t *sums = (int32_t *)(void *)(packed + (size_t)positions * inputs);
+#pragma omp parallel for schedule(static)
   for (int position = 0; position < positions; ++position) {
     const int first = position / PRODUCT_GROUP * PRODUCT_GROUP;
     const int lanes = product_vectors(out, first) * PRODUCT_LANES;
     const int channel = fm_rows_product_channel(out, position);
-    int8_t *to =
-        packed + (size_t)first * (size_t)in + (size_t)(position - first) * PRODUCT_TOGETHER;
-    int32_t sum = 0;
-    for (int i = 0; i < in; ++i) {
-      const float w = channel < 0 ? 0 : weight[(size_t)channel * (size_t)in + (size_t)i];
-      const int8_t number = (int8_t)lrintf(w);
-      to[(size_t)(i / PRODUCT_TOGETHER * lanes) * PRODUCT_TOGETHER +
-         (size_t)(i % PRODUCT_TOGETHER)] = number;
-      sum += number;
-    }
-    sums[position] = sum;
+    int8_t *to = packed + (size_t)first * inputs + (size_t)(position - first) * PRODUCT_TOGETHER;
+    sums[position] =
+        product_pack_channel(to, (size_t)(lanes * PRODUCT_TOGETHER),
+                             channel < 0 ? NULL : weight + (size_t)channel * (size_t)in, in);
   }
 }
 
@@ -120,6 +134,48 @@ VNNI_INLINE __m512i product_bytes(const fm_rows_product *self, __m512i (*values)
       vnni_packed(values[pixel][0], values[b][0], values[c][0], values[d][0], &self->output));
 }
 
+// A pixel's floats in the order of channels, of which each quarter of the vectors has four a
+// vector.
+VNNI_INLINE void product_order(__m512 *out, const __m512i *values, const int vectors) {
+  const __m512 a = _mm512_castsi512_ps(values[0]);
+  if (vectors == 1) {
+    out[0] = a;
+    return;
+  }
+  const __m512 b = _mm512_castsi512_ps(values[1]);
+  const __m512 ab_low = _mm512_shuffle_f32x4(a, b, 0x44),
+               ab_high = _mm512_shuffle_f32x4(a, b, 0xee);
+  if (vectors == 2) {
+    out[0] = _mm512_shuffle_f32x4(ab_low, ab_low, 0xd8);
+    out[1] = _mm512_shuffle_f32x4(ab_high, ab_high, 0xd8);
+    return;
+  }
+  const __m512 c = _mm512_castsi512_ps(values[2]), d = _mm512_castsi512_ps(values[3]);
+  const __m512 cd_low = _mm512_shuffle_f32x4(c, d, 0x44),
+               cd_high = _mm512_shuffle_f32x4(c, d, 0xee);
+  out[0] = _mm512_shuffle_f32x4(ab_low, cd_low, 0x88);
+  out[1] = _mm512_shuffle_f32x4(ab_low, cd_low, 0xdd);
+  out[2] = _mm512_shuffle_f32x4(ab_high, cd_high, 0x88);
+  out[3] = _mm512_shuffle_f32x4(ab_high, cd_high, 0xdd);
+}
+
+VNNI_INLINE void product_put_floats(const fm_rows_product *self, const product_tile *tile,
+                                    __m512i (*values)[VNNI_VECTORS], const int pixels,
+                                    const int vectors) {
+  const __m512 least = _mm512_set1_ps(self->output.least);
+  const __mmask64 mask = vnni_mask(tile->channels);
+#pragma GCC unroll 12
+  for (int p = 0; p < pixels; ++p) {
+    float *y = (float *)(void *)tile->y + (size_t)p * (size_t)self->out;
+    __m512 ordered[VNNI_VECTORS];
+    product_order(ordered, values[p], vectors);
+#pragma GCC unroll 4
+    for (int v = 0; v < vectors; ++v)
+      _mm512_mask_storeu_ps(y + (size_t)(v * VNNI_LANES), (__mmask16)(mask >> (v * VNNI_LANES)),
+                            _mm512_max_ps(ordered[v], least));
+  }
+}
+
 VNNI_INLINE void product_put(const fm_rows_product *self, const product_tile *tile,
                              __m512i (*values)[VNNI_VECTORS], const int pixels, const int vectors) {
   const int together = VNNI_VECTORS / vectors; // pixels
@@ -153,6 +209,10 @@ VNNI_INLINE void product_run(const fm_rows_product *self, const product_tile *ti
     weight += (size_t)(vectors * VNNI_GROUP);
   }
   vnni_scale(sums, pixels, vectors, tile->scale, tile->shift);
+  if (self->output.exact) {
+    product_put_floats(self, tile, sums, pixels, vectors);
+    return;
+  }
   if (tile->residual)
 #pragma GCC unroll 12
     for (int p = 0; p < pixels; ++p)
@@ -198,8 +258,9 @@ static const product_kernel product_kernels[VNNI_VECTORS + 1][PRODUCT_PIXELS_MAX
 };
 static const int product_most[VNNI_VECTORS + 1] = {0, 12, 12, 0, 6};
 
-void fm_rows_multiply(const fm_rows_product *self, const uint8_t *x, int pixels, uint8_t *y,
+void fm_rows_multiply(const fm_rows_product *self, const uint8_t *x, int pixels, void *y,
                       const uint8_t *residual) {
+  const size_t bytes = self->output.exact ? sizeof(float) : 1;
   for (int first = 0; first < self->out; first += VNNI_GROUP) {
     const int vectors = product_vectors(self->out, first), most = product_most[vectors];
     const int tiles = (pixels + most - 1) / most, left = self->out - first;
@@ -212,7 +273,7 @@ void fm_rows_multiply(const fm_rows_product *self, const uint8_t *x, int pixels,
       const size_t to = (size_t)pixels * (size_t)(t + 1) / (size_t)tiles;
       const size_t at = from * (size_t)self->out + (size_t)first;
       tile.x = x + from * (size_t)self->in;
-      tile.y = y + at;
+      tile.y = (uint8_t *)y + at * bytes;
       tile.residual = residual ? residual + at : NULL;
       product_kernels[vectors][to - from - 1](self, &tile);
     }

@@ -68,9 +68,13 @@ void fm_working_free_all(fm_working *working) {
   }
 }
 
-// Of packed weights: input channels of a product, the kernel's side of a filter.
+// Of packed weights: inputs of a product, the kernel's side of a filter.
 static int working_packed_inputs(const fm_working_spec *spec) {
-  return (int)spec->master.dims[1];
+  const dnnl_memory_desc_t *master = &spec->master;
+  int inputs = 1;
+  for (int i = 0; i < master->ndims; ++i)
+    inputs *= (int)master->dims[i];
+  return inputs / spec->channels;
 }
 static int working_packed_kernel(const fm_working_spec *spec) {
   return (int)spec->master.dims[spec->master.ndims - 1];
@@ -152,7 +156,7 @@ static fm_status working_prepare(fm_working *working) {
   FM_CHECK_ALLOC(working->memory);
   if (spec->group)
     return working_prepare_groups(working);
-  if (spec->turned)
+  if (spec->turned && !spec->packing)
     return working_prepare_turned(working);
   return spec->packing || dnnl_memory_desc_equal(&spec->master, &spec->wanted)
              ? FM_OK
@@ -320,6 +324,15 @@ static void working_turn_row(fm_working *working, size_t row, float *out, size_t
       out[pixel * step + c] = from[c * area + pixel] * factor;
 }
 
+// All rows of plain weights.
+static void working_turn_plain(fm_working *working, const float *source, float *out) {
+  const fm_working_spec *spec = &working->spec;
+  const size_t row = fm_params_elements(working->params, spec->weight) / (size_t)spec->channels;
+#pragma omp parallel for schedule(static)
+  for (size_t r = 0; r < (size_t)spec->channels; ++r)
+    working_turn_row(working, r, out + r * row, (size_t)spec->turned, source + r * row);
+}
+
 // Rows from `first` on, to the primitive's layout.
 static fm_status working_put_rows(fm_working *working, size_t first, float *turned) {
   const fm_working_spec *spec = &working->spec;
@@ -380,7 +393,7 @@ static fm_status working_fold_weight(fm_working *working) {
   const fm_working_spec *spec = &working->spec;
   const float *source = fm_params_value(working->params, spec->weight);
   fm_status status = FM_OK;
-  if (spec->turned) {
+  if (spec->turned && !spec->packing) {
     status = working_turn(working, source);
   } else if (dnnl_memory_desc_equal(&spec->master, &spec->wanted)) {
     working_scale(working, source, working->memory); // in plain order: nothing to turn
@@ -389,7 +402,10 @@ static fm_status working_fold_weight(fm_working *working) {
     const size_t bytes = dnnl_memory_desc_get_size(&spec->master);
     float *scaled = aligned_alloc(64, (bytes + 63) / 64 * 64);
     FM_CHECK_ALLOC(scaled);
-    working_scale(working, source, scaled);
+    if (spec->turned)
+      working_turn_plain(working, source, scaled);
+    else
+      working_scale(working, source, scaled);
     status = working_put(working, scaled);
     free(scaled);
   } else {

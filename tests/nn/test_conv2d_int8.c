@@ -9,7 +9,13 @@ typedef struct int8_conv {
   fm_dtype source;       // FM_F32: the op rounds it itself
   fm_dtype residual;     // FM_F32 besides: none when `adds` is false
   bool adds, norm, wide; // wide: the output's range is not known, so it is fp32
+  bool positive;         // of FM_F32: its range has no sign
 } int8_conv;
+
+// The largest whole number that fp32 becomes.
+static double int8_most(const int8_conv *c) {
+  return c->positive ? 255 : 127;
+}
 
 // By our own Winograd products.
 static bool int8_is_winograd(const int8_conv *c) {
@@ -102,7 +108,7 @@ static double int8_tolerance(const int8_conv *c) {
 static float int8_draw(const int8_conv *c, size_t i) {
   if (i % (size_t)(c->x.h * c->x.w) % 3 == 0)
     return 1;
-  return (float)(c->source == FM_U8 ? fabs(int8_random()) : int8_random());
+  return (float)(c->source == FM_U8 || c->positive ? fabs(int8_random()) : int8_random());
 }
 
 static void int8_compare_conv(const int8_conv *c, const int8_arrays *a, const fm_tensor *out) {
@@ -145,13 +151,13 @@ static void int8_run_conv(const int8_conv *c) {
   const fm_value y = fm_conv2d(run.graph, run.inputs[0], &options);
   int8_finish(&run, y, has_sign ? -3 : 0, 3);
   if (c->source == FM_F32)
-    int8_set_range(&run, "a", -1, 1);
+    int8_set_range(&run, "a", c->positive ? 0 : -1, 1);
   if (c->wide) { // as if nobody had seen it
     fm_ranges *known = run.ranges;
     test_check(fm_ranges_new(&run.ranges, run.graph));
     fm_ranges_free(known);
     if (c->source == FM_F32)
-      int8_set_range(&run, "a", -1, 1);
+      int8_set_range(&run, "a", c->positive ? 0 : -1, 1);
   }
   int8_arrays a = {.weight = test_memory(sizeof(double) * 65536),
                    .bias = test_memory(sizeof(double) * (size_t)c->out_channels),
@@ -165,7 +171,7 @@ static void int8_run_conv(const int8_conv *c) {
   int8_fill(&run, 0, int8_like(c->x, c->source, c->source == FM_U8 ? 1 / 255.0f : 1 / 127.0f), a.x);
   if (c->source == FM_F32) // the op rounds what the range holds
     for (size_t i = 0; i < test_count(c->x); ++i)
-      a.x[i] = (float)(rint((double)a.x[i] * 127) / 127);
+      a.x[i] = (float)(rint((double)a.x[i] * int8_most(c)) / int8_most(c));
   if (c->adds)
     int8_fill(&run, 1, int8_like(shapes[1], c->residual, 1 / 120.0f), a.residual);
   a.y = int8_forward(&run);
@@ -181,6 +187,118 @@ static void int8_run_conv(const int8_conv *c) {
 }
 
 static const int8_conv int8_convs[] = {
+    {"1 x 1 to 3 channels of fp32",
+     {1, 96, 6, 5},
+     3,
+     1,
+     1,
+     0,
+     1,
+     FM_ACT_NONE,
+     FM_S8,
+     FM_F32,
+     false,
+     false,
+     true,
+     false},
+    {"1 x 1 to 12 channels of fp32",
+     {2, 96, 5, 13},
+     12,
+     1,
+     1,
+     0,
+     1,
+     FM_ACT_RELU,
+     FM_U8,
+     FM_F32,
+     false,
+     true,
+     true,
+     false},
+    {"1 x 1 to 40 channels of fp32",
+     {1, 24, 7, 7},
+     40,
+     1,
+     1,
+     0,
+     1,
+     FM_ACT_NONE,
+     FM_S8,
+     FM_F32,
+     false,
+     true,
+     true,
+     false},
+    {"1 x 1 to 135 channels of fp32",
+     {1, 16, 3, 9},
+     135,
+     1,
+     1,
+     0,
+     1,
+     FM_ACT_RELU,
+     FM_S8,
+     FM_F32,
+     false,
+     false,
+     true,
+     false},
+    {"3 x 3 of a picture without a sign",
+     {2, 3, 14, 37},
+     32,
+     3,
+     2,
+     1,
+     1,
+     FM_ACT_RELU6,
+     FM_F32,
+     FM_F32,
+     false,
+     true,
+     false,
+     true},
+    {"3 x 3 of a grey picture",
+     {1, 1, 9, 33},
+     16,
+     3,
+     1,
+     0,
+     1,
+     FM_ACT_NONE,
+     FM_F32,
+     FM_F32,
+     false,
+     false,
+     false,
+     true},
+    {"3 x 3 of two planes",
+     {1, 2, 5, 6},
+     20,
+     3,
+     1,
+     2,
+     1,
+     FM_ACT_RELU,
+     FM_F32,
+     FM_F32,
+     false,
+     false,
+     false,
+     false},
+    {"3 x 3 of four planes",
+     {1, 4, 7, 70},
+     24,
+     3,
+     2,
+     1,
+     1,
+     FM_ACT_NONE,
+     FM_F32,
+     FM_F32,
+     false,
+     true,
+     false,
+     false},
     {"1 x 1 of u8 with ReLU",
      {2, 32, 5, 7},
      24,
@@ -193,8 +311,22 @@ static const int8_conv int8_convs[] = {
      FM_F32,
      false,
      false,
+     false,
      false},
-    {"1 x 1 of s8", {1, 16, 6, 5}, 16, 1, 1, 0, 1, FM_ACT_NONE, FM_S8, FM_F32, false, false, false},
+    {"1 x 1 of s8",
+     {1, 16, 6, 5},
+     16,
+     1,
+     1,
+     0,
+     1,
+     FM_ACT_NONE,
+     FM_S8,
+     FM_F32,
+     false,
+     false,
+     false,
+     false},
     {"3 x 3 of s8 with a norm",
      {1, 19, 9, 8},
      21,
@@ -207,6 +339,7 @@ static const int8_conv int8_convs[] = {
      FM_F32,
      false,
      true,
+     false,
      false},
     {"3 x 3 with stride 2 of fp32",
      {1, 3, 17, 15},
@@ -220,6 +353,7 @@ static const int8_conv int8_convs[] = {
      FM_F32,
      false,
      true,
+     false,
      false},
     {"depthwise 3 x 3 of u8",
      {2, 24, 8, 9},
@@ -233,6 +367,7 @@ static const int8_conv int8_convs[] = {
      FM_F32,
      false,
      true,
+     false,
      false},
     {"depthwise 5 x 5 of s8 with stride 2",
      {1, 40, 11, 11},
@@ -246,6 +381,7 @@ static const int8_conv int8_convs[] = {
      FM_F32,
      false,
      true,
+     false,
      false},
     {"hard-swish to u8's neighbour",
      {1, 16, 6, 6},
@@ -259,6 +395,7 @@ static const int8_conv int8_convs[] = {
      FM_F32,
      false,
      true,
+     false,
      false},
     {"u8 with an s8 residual",
      {1, 96, 6, 6},
@@ -272,6 +409,7 @@ static const int8_conv int8_convs[] = {
      FM_S8,
      true,
      true,
+     false,
      false},
     {"u8 with a u8 residual and ReLU",
      {1, 64, 6, 6},
@@ -285,6 +423,7 @@ static const int8_conv int8_convs[] = {
      FM_U8,
      true,
      true,
+     false,
      false},
     {"an fp32 residual and ReLU6",
      {1, 64, 6, 6},
@@ -298,6 +437,7 @@ static const int8_conv int8_convs[] = {
      FM_F32,
      true,
      true,
+     false,
      false},
     {"a residual before hard-swish",
      {1, 64, 6, 6},
@@ -310,6 +450,7 @@ static const int8_conv int8_convs[] = {
      FM_U8,
      FM_S8,
      true,
+     false,
      false,
      false},
     {"a residual and ReLU6 to fp32",
@@ -324,7 +465,8 @@ static const int8_conv int8_convs[] = {
      FM_S8,
      true,
      true,
-     true},
+     true,
+     false},
     {"u8 to fp32 of few channels",
      {1, 96, 7, 7},
      8,
@@ -337,7 +479,8 @@ static const int8_conv int8_convs[] = {
      FM_F32,
      false,
      false,
-     true},
+     true,
+     false},
     {"s8 to fp32 with ReLU",
      {1, 20, 7, 7},
      3,
@@ -350,7 +493,8 @@ static const int8_conv int8_convs[] = {
      FM_F32,
      false,
      false,
-     true},
+     true,
+     false},
     {"3 x 3 of u8 with enough pixels for Winograd",
      {1, 32, 31, 30},
      48,
@@ -363,6 +507,7 @@ static const int8_conv int8_convs[] = {
      FM_F32,
      false,
      true,
+     false,
      false},
     {"3 x 3 of s8 in two pictures to s8",
      {2, 16, 22, 27},
@@ -374,6 +519,7 @@ static const int8_conv int8_convs[] = {
      FM_ACT_NONE,
      FM_S8,
      FM_F32,
+     false,
      false,
      false,
      false},
@@ -389,8 +535,22 @@ static const int8_conv int8_convs[] = {
      FM_F32,
      false,
      false,
-     true},
-    {"groups", {1, 32, 7, 7}, 32, 3, 1, 1, 2, FM_ACT_RELU, FM_U8, FM_F32, false, false, false},
+     true,
+     false},
+    {"groups",
+     {1, 32, 7, 7},
+     32,
+     3,
+     1,
+     1,
+     2,
+     FM_ACT_RELU,
+     FM_U8,
+     FM_F32,
+     false,
+     false,
+     false,
+     false},
 };
 
 static void test_convolutions_are_sums_of_rounded_numbers(void **unused) {

@@ -4,7 +4,10 @@
 
 // --- linear: the flattening of interleaved maps, and of fp32 in plain order
 
+// `outputs` below 0: so many that stay floats.
 static void int8_run_linear(fm_dtype source, fm_shape shape, int outputs, bool relu) {
+  const bool exact = outputs < 0;
+  outputs = abs(outputs);
   const size_t features = (size_t)outputs;
   int8_run run;
   int8_init(&run, &shape, 1);
@@ -16,6 +19,10 @@ static void int8_run_linear(fm_dtype source, fm_shape shape, int outputs, bool r
                                                     .act = relu ? FM_ACT_RELU : FM_ACT_NONE,
                                                     .init = FM_INIT_UNIFORM});
   int8_finish(&run, y, relu ? 0 : -2, 2);
+  if (exact) { // as if nobody had seen them
+    fm_ranges_free(run.ranges);
+    test_check(fm_ranges_new(&run.ranges, run.graph));
+  }
   if (source == FM_F32)
     int8_set_range(&run, "a", -1, 1);
   test_check(fm_params_initialise(run.params, 5));
@@ -35,7 +42,8 @@ static void int8_run_linear(fm_dtype source, fm_shape shape, int outputs, bool r
     for (size_t i = 0; i < (size_t)shape.n * row; ++i)
       x[i] = (float)(rint((double)x[i] * 127) / 127);
   float *out = int8_forward(&run);
-  const double step = (double)fm_plan_output(run.plan, 0).scale;
+  assert_true(fm_dtype_is_int8(fm_plan_output(run.plan, 0).dtype) != exact);
+  const double step = exact ? 0 : (double)fm_plan_output(run.plan, 0).scale;
   for (size_t o = 0; o < features; ++o) {
     int8_round_row(rounded + o * row, row, (size_t)shape.c);
     for (size_t n = 0; n < (size_t)shape.n; ++n) {
@@ -63,6 +71,8 @@ static void test_linear_flattens_whole_numbers_in_the_order_of_its_weights(void 
   int8_run_linear(FM_U8, (fm_shape){3, 8, 3, 3}, 128, true); // weights turned in two parts
   int8_run_linear(FM_S8, (fm_shape){3, 8, 3, 3}, 128, false);
   int8_run_linear(FM_F32, (fm_shape){3, 8, 3, 3}, 21, true);
+  int8_run_linear(FM_S8, (fm_shape){5, 96, 7, 7}, -4, false);
+  int8_run_linear(FM_U8, (fm_shape){100, 248, 1, 1}, -20, true);
   // Large enough to be dealt out by rows, where oneDNN has a product for one thread alone; the last
   // cannot be.
   int8_run_linear(FM_S8, (fm_shape){36, 96, 7, 7}, 64, true);

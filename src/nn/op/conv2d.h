@@ -48,6 +48,7 @@ typedef struct conv2d_rows {
   bool runs;
   fm_rows_product product; // the one or the other
   fm_rows_filter filter;
+  fm_rows_image image;        // which comes before the product
   float *numbers;             // scale and shift of its output
   fm_rows run;                // where nothing is deferred
   const fm_op_context *first; // of the chain

@@ -8,14 +8,13 @@
 #include "nn/library.h"
 #include "nn/op/conv2d.h"
 #include "nn/op/int8.h"
+#include "nn/op/rows_output.h"
 #include "nn/plan_view.h"
 #include "nn/profile.h"
 
 extern const fm_op fm_op_conv2d;
 
-enum { ROWS_SIGN = 128, ROWS_BYTE_MOST = 255 };
-
-typedef enum rows_kind { ROWS_NONE, ROWS_PRODUCT, ROWS_FILTER } rows_kind;
+typedef enum rows_kind { ROWS_NONE, ROWS_PRODUCT, ROWS_FILTER, ROWS_IMAGE } rows_kind;
 
 static const conv2d_options *rows_options(const fm_node *node) {
   return (const conv2d_options *)(const void *)node->options;
@@ -27,21 +26,29 @@ static bool rows_wishes_int8(const fm_plan *plan, int value) {
   return fm_dtype_is_int8(wished.dtype);
 }
 
-// Which of the loops a node is for, by its options and the number types that are wished.
+// Which of the loops a node is for, by its options and the number types that are wished. Floats are
+// what a product alone makes.
 static rows_kind rows_kind_of(const fm_op_context *context, const fm_node *node) {
-  const conv2d_options *o = rows_options(node);
-  const bool knows_act = o->act == FM_ACT_NONE || o->act == FM_ACT_RELU || o->act == FM_ACT_RELU6;
-  if (node->op != &fm_op_conv2d || !knows_act || o->dilation != 1 ||
-      !rows_wishes_int8(context->plan, node->output) ||
-      (o->residual && !rows_wishes_int8(context->plan, node->inputs[1])))
+  if (node->op != &fm_op_conv2d)
     return ROWS_NONE;
+  const conv2d_options *o = rows_options(node);
+  const bool exact = !rows_wishes_int8(context->plan, node->output);
+  const bool knows_act =
+      o->act == FM_ACT_NONE || o->act == FM_ACT_RELU || (o->act == FM_ACT_RELU6 && !exact);
   const int in = (int)fm_params_spec(context->params, node->params[CONV_WEIGHT])->dims[1];
-  if (o->groups == 1)
-    return o->kernel == 1 && o->stride == 1 && o->padding == 0 && o->padding_end == 0 &&
-                   fm_rows_knows_product(in, o->out_channels)
+  const int padding = o->padding > o->padding_end ? o->padding : o->padding_end;
+  if (!knows_act || o->dilation != 1 ||
+      (o->residual && (exact || !rows_wishes_int8(context->plan, node->inputs[1]))))
+    return ROWS_NONE;
+  if (o->groups == 1 && o->kernel == 1)
+    return o->stride == 1 && padding == 0 && fm_rows_knows_product(in, o->out_channels)
                ? ROWS_PRODUCT
                : ROWS_NONE;
-  return o->groups == o->out_channels && in == 1 && !o->residual &&
+  if (exact || o->residual)
+    return ROWS_NONE;
+  if (o->groups == 1)
+    return padding < o->kernel && fm_rows_knows_image(in, o->kernel) ? ROWS_IMAGE : ROWS_NONE;
+  return o->groups == o->out_channels && in == 1 &&
                  fm_rows_knows_filter(o->out_channels, o->kernel, o->stride)
              ? ROWS_FILTER
              : ROWS_NONE;
@@ -62,112 +69,84 @@ static bool rows_defers(const fm_op_context *context, rows_kind kind) {
   const fm_node *node = context->node, *filter;
   if (kind == ROWS_FILTER)
     return rows_reader_is(context, node, ROWS_PRODUCT, NULL);
-  return !context->deferred[0] && !rows_options(node)->residual &&
+  return kind == ROWS_PRODUCT && rows_wishes_int8(context->plan, node->output) &&
+         !context->deferred[0] && !rows_options(node)->residual &&
          rows_reader_is(context, node, ROWS_FILTER, &filter) &&
          rows_reader_is(context, filter, ROWS_PRODUCT, NULL);
 }
 
-static bool rows_source_fits(const fm_op_context *context) {
+static bool rows_source_fits(const fm_op_context *context, rows_kind kind) {
   const fm_tensor *x = &context->x[0];
+  if (kind == ROWS_IMAGE)
+    return x->dtype == FM_F32 && x->block == 1;
   return context->deferred[0] || (fm_dtype_is_int8(x->dtype) && x->block == x->shape.c);
 }
 
-static int rows_zero(const fm_tensor *tensor) {
-  return tensor->dtype == FM_S8 ? ROWS_SIGN : 0;
-}
-
-// What the order of sums and their correction depend on.
-typedef struct rows_weights {
-  const int32_t *sums;
-  const float *scales, *bias;
-  int positions;
-} rows_weights;
-
-static int rows_channel(const conv2d_options *o, rows_kind kind, int position) {
-  return kind == ROWS_PRODUCT ? fm_rows_product_channel(o->out_channels, position)
-                              : fm_rows_filter_channel(o->out_channels, o->kernel, position);
-}
-
-// Bytes of x and of the residual are moved by their zeros, so the sums are, too: with u = qx + zx
-// they are sum(w u) = sum(w qx) + zx sum(w), and y's byte is (sum(w qx) sx sw + bias + r) / sy +
-// zy.
-static fm_status rows_output(fm_op_context *context, rows_kind kind, const rows_weights *w,
-                             const fm_tensor *residual) {
+static void rows_prepare_image(fm_op_context *context) {
   conv2d_state *state = context->state;
   const conv2d_options *o = rows_options(context->node);
-  const fm_tensor *y = &context->y;
-  const float zero = (float)rows_zero(y);
-  float *scale = calloc(2 * (size_t)w->positions, sizeof *scale);
-  FM_CHECK_ALLOC(scale);
-  float *shift = scale + w->positions;
-  state->rows.numbers = scale;
-  for (int at = 0; at < w->positions; ++at) {
-    const int c = rows_channel(o, kind, at);
-    if (c < 0)
-      continue;
-    scale[at] = state->source.scale * w->scales[c] / y->scale;
-    shift[at] = w->bias[c] / y->scale + zero -
-                scale[at] * (float)rows_zero(&state->source) * (float)w->sums[at];
-    if (residual)
-      shift[at] -= (float)rows_zero(residual) * residual->scale / y->scale;
-  }
-  fm_rows_output output = {.scale = scale, .shift = shift, .high = ROWS_BYTE_MOST};
-  if (o->act != FM_ACT_NONE)
-    output.low = (uint8_t)rows_zero(y);
-  const float most = zero + rintf(6 / y->scale);
-  if (o->act == FM_ACT_RELU6 && most < ROWS_BYTE_MOST)
-    output.high = (uint8_t)most;
-  if (!context->defers)
-    output.flip = (uint8_t)rows_zero(y);
-  if (kind == ROWS_PRODUCT)
-    state->rows.product.output = output;
-  else
-    state->rows.filter.output = output;
-  return FM_OK;
+  state->rows.image = (fm_rows_image){.stride = o->stride,
+                                      .padding = o->padding,
+                                      .scale = state->source.scale,
+                                      .zero = (uint8_t)fm_rows_zero(&state->source)};
 }
 
 static fm_status rows_prepare_kind(fm_op_context *context, rows_kind kind,
                                    const fm_tensor *residual) {
   conv2d_state *state = context->state;
   const conv2d_options *o = rows_options(context->node);
-  const int in = context->x[0].shape.c, out = o->out_channels;
+  const int channels = context->x[0].shape.c, out = o->out_channels;
+  const int in = kind == ROWS_IMAGE ? channels * o->kernel * o->kernel : channels;
   dnnl_memory_desc_t plain;
   FM_TRY(fm_conv2d_weight_desc(&plain, context, FM_S8, true));
   FM_TRY(fm_conv2d_prepare_working(context, &plain,
-                                   kind == ROWS_PRODUCT ? FM_PACKING_PRODUCT : FM_PACKING_FILTER));
-  void *weight, *bias;
-  rows_weights w = {0};
+                                   kind == ROWS_FILTER ? FM_PACKING_FILTER : FM_PACKING_PRODUCT));
+  const fm_rows_sums sums = {.weight = state->weight,
+                             .bias = state->bias,
+                             .in = in,
+                             .out = out,
+                             .kernel = kind == ROWS_FILTER ? o->kernel : 0,
+                             .source_scale = state->source.scale,
+                             .source_zero = fm_rows_zero(&state->source),
+                             .y = &context->y,
+                             .residual = residual,
+                             .act = o->act,
+                             .within = context->defers};
+  fm_rows_output output;
+  void *weight;
   FM_TRY(fm_working_data(state->weight, &weight));
-  FM_TRY(fm_working_data(state->bias, &bias));
-  FM_TRY(fm_working_scales(state->weight, &w.scales));
-  w.bias = bias;
-  if (kind == ROWS_PRODUCT) {
-    w.sums = fm_rows_product_sums(weight, in, out);
-    w.positions = fm_rows_product_positions(out);
-    state->rows.product = (fm_rows_product){.in = in, .out = out, .weight = weight};
-    if (residual) {
-      state->rows.product.residual_flip = (uint8_t)rows_zero(residual);
-      state->rows.product.residual_scale = residual->scale / context->y.scale;
-    }
-  } else {
-    w.sums = fm_rows_filter_sums(weight, out, o->kernel);
-    w.positions = fm_rows_filter_positions(out);
+  FM_TRY(fm_rows_output_make(&output, &state->rows.numbers, &sums));
+  if (kind == ROWS_FILTER) {
     state->rows.filter = (fm_rows_filter){.channels = out,
                                           .kernel = o->kernel,
                                           .stride = o->stride,
                                           .padding = o->padding,
-                                          .zero = (uint8_t)rows_zero(&state->source),
-                                          .weight = weight};
+                                          .zero = (uint8_t)fm_rows_zero(&state->source),
+                                          .weight = weight,
+                                          .output = output};
+    return FM_OK;
   }
-  return rows_output(context, kind, &w, residual);
+  state->rows.product =
+      (fm_rows_product){.in = kind == ROWS_IMAGE ? fm_rows_image_inputs(channels) : in,
+                        .out = out,
+                        .weight = weight,
+                        .output = output};
+  if (residual) {
+    state->rows.product.residual_flip = (uint8_t)fm_rows_zero(residual);
+    state->rows.product.residual_scale = residual->scale / context->y.scale;
+  }
+  if (kind == ROWS_IMAGE)
+    rows_prepare_image(context);
+  return FM_OK;
 }
 
 // The chain that ends here.
-static void rows_prepare_chain(fm_op_context *context) {
+static void rows_prepare_chain(fm_op_context *context, rows_kind kind) {
   conv2d_state *state = context->state;
   const fm_op_context *first = context, *filter = context->deferred[0];
   fm_rows *rows = &state->rows.run;
   rows->project = &state->rows.product;
+  rows->image = kind == ROWS_IMAGE ? &state->rows.image : NULL;
   if (filter) {
     first = filter;
     rows->filter = &((const conv2d_state *)filter->state)->rows.filter;
@@ -179,7 +158,7 @@ static void rows_prepare_chain(fm_op_context *context) {
   state->rows.first = first;
   rows->x = first->x[0];
   rows->y = context->y;
-  rows->flip = (uint8_t)rows_zero(&rows->x);
+  rows->flip = (uint8_t)fm_rows_zero(&rows->x);
   rows->threads = omp_get_max_threads();
 }
 
@@ -201,7 +180,7 @@ fm_status fm_conv2d_rows_prepare(fm_op_context *context, bool *taken) {
   conv2d_state *state = context->state;
   const rows_kind kind = fm_nn_has_wide_vnni() ? rows_kind_of(context, context->node) : ROWS_NONE;
   *taken = false;
-  if (kind == ROWS_NONE || !rows_source_fits(context))
+  if (kind == ROWS_NONE || !rows_source_fits(context, kind))
     return FM_OK;
   context->defers = rows_defers(context, kind);
   if (kind == ROWS_FILTER && !context->defers)
@@ -213,7 +192,7 @@ fm_status fm_conv2d_rows_prepare(fm_op_context *context, bool *taken) {
     FM_TRY(rows_prepare_residual(context, &residual));
   FM_TRY(rows_prepare_kind(context, kind, adds ? &residual : NULL));
   if (!context->defers)
-    rows_prepare_chain(context);
+    rows_prepare_chain(context, kind);
   return FM_OK;
 }
 
@@ -238,7 +217,8 @@ static void rows_describe(const void *user, fm_work *work, char *name) {
   if (self->filter)
     used += snprintf(name + used, (size_t)(FM_PROFILE_NAME_BYTES - used), "%sdepthwise %dx%d, ",
                      self->expand ? "1x1, " : "", self->filter->kernel, self->filter->kernel);
-  used += snprintf(name + used, (size_t)(FM_PROFILE_NAME_BYTES - used), "1x1 forward, own rows");
+  used += snprintf(name + used, (size_t)(FM_PROFILE_NAME_BYTES - used), "%s forward, own rows",
+                   self->image ? "3x3 of a picture" : "1x1");
   if (fm_profile_is_by_layer())
     snprintf(name + used, (size_t)(FM_PROFILE_NAME_BYTES - used),
              ", %d x %d x %d x %d to %d x %d x %d", in.n, in.c, in.h, in.w, out.c, out.h, out.w);

@@ -11,6 +11,7 @@
 #include "nn/op.h"
 #include "nn/op/int8.h"
 #include "nn/op/linear.h"
+#include "nn/op/linear_rows.h"
 #include "nn/op/linear_slices.h"
 #include "nn/params_layout.h"
 #include "nn/primitive.h"
@@ -29,6 +30,7 @@ typedef struct linear_state {
   bool int8, converts;                 // converts: x arrives in another number type or order
   float *int8_bias;                    // of the product in whole numbers, else NULL
   fm_linear_slices slices;             // which take the place of `forward` where there are several
+  fm_linear_rows rows;                 // or these
   fm_working *weight, *bias, *weight_backward;
   fm_tensor x; // x as the product reads it
   size_t scratch_x_forward, scratch_pad_forward;
@@ -123,13 +125,15 @@ static fm_status linear_working(fm_working **out, fm_op_context *context, const 
                                 const dnnl_memory_desc_t *wanted, bool bias) {
   const linear_state *state = context->state;
   const int *params = context->node->params;
+  const bool packs = state->rows.runs && !bias;
   const fm_working_spec spec = {.weight = bias ? -1 : params[LINEAR_WEIGHT],
                                 .bias = bias ? params[LINEAR_BIAS] : -1,
                                 .fold = {-1, -1, -1, -1, 0},
                                 .channels = context->y.shape.c,
                                 .turned = state->turned && !bias ? state->x.shape.c : 0,
                                 .master = d->master,
-                                .wanted = *wanted};
+                                .wanted = *wanted,
+                                .packing = packs ? FM_PACKING_PRODUCT : FM_PACKING_NONE};
   return fm_working_get(out, context->params, &spec);
 }
 
@@ -224,9 +228,30 @@ static fm_status linear_describe_int8(fm_op_context *context, const linear_descs
   return linear_take_forward(context, d, pd);
 }
 
+// By our own loops: weights in plain order say all.
+static fm_status linear_prepare_rows(fm_op_context *context, const linear_descs *d) {
+  linear_state *state = context->state;
+  dnnl_memory_desc_t plain;
+  state->rows.runs = true;
+  FM_TRY(linear_weight_desc(&plain, context, dnnl_s8, false));
+  FM_TRY(linear_working(&state->weight, context, d, &plain, false));
+  FM_TRY(linear_working(&state->bias, context, d, &plain, true));
+  const fm_rows_sums sums = {.weight = state->weight,
+                             .bias = state->bias,
+                             .in = state->slices.inputs,
+                             .out = state->slices.outputs,
+                             .source_scale = state->x.scale,
+                             .source_zero = fm_rows_zero(&state->x),
+                             .y = &context->y,
+                             .act = linear_options_of(context->node)->act};
+  return fm_linear_rows_prepare(&state->rows, &state->x, &sums);
+}
+
 // A slice's product is one thread's, which oneDNN asks for when it is described.
 static fm_status linear_prepare_int8(fm_op_context *context, const linear_descs *d) {
   const linear_state *state = context->state;
+  if (state->flat && fm_linear_rows_fit(&state->x, state->slices.inputs, &context->y))
+    return linear_prepare_rows(context, d);
   const int threads = omp_get_max_threads();
   if (state->slices.count > 1)
     omp_set_num_threads(1);
@@ -279,6 +304,13 @@ static size_t linear_take(size_t *used, size_t bytes) {
   return offset;
 }
 
+static size_t linear_pad_bytes(const linear_state *state) {
+  if (state->rows.runs)
+    return fm_linear_rows_scratch(&state->rows);
+  const size_t slices = (size_t)state->slices.count * state->slices.pad_bytes;
+  return slices > 0 ? slices : state->forward.scratchpad_bytes;
+}
+
 static fm_status linear_prepare(fm_op_context *context) {
   linear_state *state = context->state;
   const linear_options *o = linear_options_of(context->node);
@@ -310,9 +342,7 @@ static fm_status linear_prepare(fm_op_context *context) {
   size_t converted = state->converts ? fm_tensor_bytes(&state->x) : 0;
   size_t used_forward = 0;
   state->scratch_x_forward = linear_take(&used_forward, converted);
-  const size_t slices = (size_t)state->slices.count * state->slices.pad_bytes;
-  state->scratch_pad_forward =
-      linear_take(&used_forward, slices > 0 ? slices : state->forward.scratchpad_bytes);
+  state->scratch_pad_forward = linear_take(&used_forward, linear_pad_bytes(state));
   context->forward_scratch_bytes = used_forward;
   context->reads_x_in_backward[0] = context->trains;
   context->reads_y_in_backward = o->act != FM_ACT_NONE;
@@ -340,25 +370,30 @@ static void *linear_source(fm_op_context *context, size_t offset) {
 
 static fm_status linear_forward(fm_op_context *context) {
   linear_state *state = context->state;
+  uint8_t *pad = (uint8_t *)context->scratch + state->scratch_pad_forward;
+  void *source = linear_source(context, state->scratch_x_forward);
+  if (state->rows.runs) {
+    fm_linear_rows_forward(&state->rows, source, context->y.data, pad);
+    return FM_OK;
+  }
   void *weight, *bias;
   FM_TRY(fm_working_data(state->weight, &weight));
   FM_TRY(fm_working_data(state->bias, &bias));
   if (state->int8)
     bias = state->int8_bias;
   if (state->slices.count > 1) {
-    state->slices.source = linear_source(context, state->scratch_x_forward);
+    state->slices.source = source;
     state->slices.weight = weight;
     state->slices.bias = bias;
     state->slices.result = context->y.data;
-    state->slices.pad = (uint8_t *)context->scratch + state->scratch_pad_forward;
+    state->slices.pad = pad;
     return fm_linear_slices_run(&state->slices);
   }
-  fm_primitive_set(&state->forward, DNNL_ARG_SRC, linear_source(context, state->scratch_x_forward));
+  fm_primitive_set(&state->forward, DNNL_ARG_SRC, source);
   fm_primitive_set(&state->forward, DNNL_ARG_WEIGHTS, weight);
   fm_primitive_set(&state->forward, DNNL_ARG_BIAS, bias);
   fm_primitive_set(&state->forward, DNNL_ARG_DST, context->y.data);
-  fm_primitive_set(&state->forward, DNNL_ARG_SCRATCHPAD,
-                   (uint8_t *)context->scratch + state->scratch_pad_forward);
+  fm_primitive_set(&state->forward, DNNL_ARG_SCRATCHPAD, pad);
   return fm_primitive_run(&state->forward);
 }
 
@@ -459,6 +494,7 @@ static void linear_release(fm_op_context *context) {
   linear_state *state = context->state;
   fm_primitive_release(&state->forward);
   fm_linear_slices_release(&state->slices);
+  fm_linear_rows_release(&state->rows);
   fm_primitive_release(&state->backward_data);
   fm_primitive_release(&state->backward_weights);
   fm_primitive_release(&state->weight_gradient_reorder);
