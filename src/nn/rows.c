@@ -71,9 +71,7 @@ static rows_room rows_room_of_image(const fm_rows *self, int thread) {
 }
 
 static rows_room rows_room_of(const fm_rows *self, const rows_plan *plan, int thread) {
-  rows_room room = {0};
-  if (self->image)
-    return rows_room_of_image(self, thread);
+  rows_room room;
   size_t used = 0;
   const size_t width = (size_t)self->x.shape.w, in = (size_t)self->x.shape.c;
   const bool copies = self->flip && (self->expand || !self->filter);
@@ -98,7 +96,8 @@ static rows_room rows_room_of(const fm_rows *self, const rows_plan *plan, int th
 
 size_t fm_rows_scratch(const fm_rows *self) {
   const rows_plan plan = rows_plan_of(self);
-  return rows_room_of(self, &plan, 0).bytes * (size_t)self->threads;
+  const rows_room room = self->image ? rows_room_of_image(self, 0) : rows_room_of(self, &plan, 0);
+  return room.bytes * (size_t)self->threads;
 }
 
 VNNI_TARGET static void rows_flip(uint8_t *to, const uint8_t *from, size_t bytes, uint8_t flip) {

@@ -10,7 +10,7 @@ enum {
   IMAGE_CHANNELS_MOST = 4,
   IMAGE_TAPS = IMAGE_KERNEL * IMAGE_KERNEL,
   IMAGE_LINES_OFTEN = 9, // of three channels
-  IMAGE_COPY = 4, // bytes, of which the last one is written over or meets a weight of 0
+  IMAGE_COPY = 4,        // bytes, of which the last one is written over or meets a weight of 0
 };
 
 bool fm_rows_knows_image(int channels, int kernel) {
@@ -46,9 +46,8 @@ VNNI_TARGET static void image_round(const fm_rows_image *self, const float *x, s
     const __mmask16 mask = left < VNNI_LANES ? (__mmask16)((1u << left) - 1) : (__mmask16)-1;
     const __m512 values = _mm512_mul_ps(_mm512_maskz_loadu_ps(mask, x + at), factor);
     const __m512i moved = _mm512_add_epi32(_mm512_cvtps_epi32(values), zero);
-    _mm_mask_storeu_epi8(
-        out + at, mask,
-        _mm512_cvtusepi32_epi8(_mm512_max_epi32(moved, _mm512_setzero_si512())));
+    _mm_mask_storeu_epi8(out + at, mask,
+                         _mm512_cvtusepi32_epi8(_mm512_max_epi32(moved, _mm512_setzero_si512())));
   }
 }
 
@@ -75,7 +74,7 @@ image_patches(const fm_rows_image_row *row, size_t stride, size_t bytes, const i
     memset(patch + inputs - IMAGE_COPY, 0, IMAGE_COPY);
 #pragma GCC unroll 9
     for (int i = 0; i < lines; ++i)
-      memcpy(patch + i * IMAGE_KERNEL, from + (size_t)i * bytes, IMAGE_COPY);
+      memcpy(patch + (size_t)(i * IMAGE_KERNEL), from + (size_t)i * bytes, IMAGE_COPY);
   }
 }
 

@@ -10,5 +10,6 @@ enum { LINEAR_WEIGHT, LINEAR_BIAS, LINEAR_PARAMS };
 // graph keeps.
 void fm_linear_add_params(fm_graph *graph, const fm_linear_options *options, int inputs,
                           int ids[LINEAR_PARAMS]);
+extern const fm_op_case fm_linear_cases[]; // linear_cases.c
 
 #endif
