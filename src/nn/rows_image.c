@@ -43,7 +43,7 @@ VNNI_TARGET static void image_round(const fm_rows_image *self, const float *x, s
   const __m512i zero = _mm512_set1_epi32(self->zero);
   for (size_t at = 0; at < count; at += VNNI_LANES) {
     const size_t left = count - at;
-    const __mmask16 mask = left < VNNI_LANES ? (__mmask16)((1u << left) - 1) : (__mmask16)-1;
+    const __mmask16 mask = (__mmask16)vnni_mask((int)(left < VNNI_LANES ? left : VNNI_LANES));
     const __m512 values = _mm512_mul_ps(_mm512_maskz_loadu_ps(mask, x + at), factor);
     const __m512i moved = _mm512_add_epi32(_mm512_cvtps_epi32(values), zero);
     _mm_mask_storeu_epi8(out + at, mask,
