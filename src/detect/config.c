@@ -96,6 +96,8 @@ const fm_option fm_model_options[] = {
               "faces among them, at most this part"),
     ROW_FLOAT("model.rpn_score_thresh", rpn_score_thresh, 0, 1, "0",
               "proposals need at least this objectness"),
+    ROW_FLOAT("model.rpn_score_thresh_test", rpn_score_thresh_test, 0, 1, "0",
+              "and this one in detection, where it is more"),
     ROW_FLOAT("model.box_score_thresh", box_score_thresh, 0, 1, "0.05",
               "detections need more than this score"),
     ROW_FLOAT("model.box_nms_thresh", box_nms_thresh, 0, 1, "0.5",
@@ -192,6 +194,11 @@ static void config_preset_mobilenet_v1(fm_model_config *config) {
 
 float fm_model_config_beyond(const fm_model_config *config) {
   return config->inclusive_boxes ? FM_INCLUSIVE_BEYOND : 0;
+}
+
+float fm_model_config_rpn_score_thresh(const fm_model_config *config) {
+  return config->rpn_score_thresh > config->rpn_score_thresh_test ? config->rpn_score_thresh
+                                                                  : config->rpn_score_thresh_test;
 }
 
 void fm_model_config_preset(fm_model_config *config, fm_arch arch) {

@@ -49,7 +49,7 @@ typedef struct fm_model_config {
       rpn_post_nms_top_n_test;
   float rpn_nms_thresh, rpn_fg_iou_thresh, rpn_bg_iou_thresh;
   int rpn_batch_size_per_image;
-  float rpn_positive_fraction, rpn_score_thresh;
+  float rpn_positive_fraction, rpn_score_thresh, rpn_score_thresh_test;
   float box_score_thresh, box_nms_thresh;
   int box_detections_per_img;
   float box_fg_iou_thresh, box_bg_iou_thresh;
@@ -74,6 +74,8 @@ typedef struct fm_model_config {
 
 // FM_INCLUSIVE_BEYOND with inclusive_boxes, else 0.
 float fm_model_config_beyond(const fm_model_config *config);
+// What detection asks of a proposal's objectness.
+float fm_model_config_rpn_score_thresh(const fm_model_config *config);
 
 typedef enum fm_config_norm { FM_CONFIG_NORM_FROZEN, FM_CONFIG_NORM_BATCH } fm_config_norm;
 typedef enum fm_config_conv { FM_CONFIG_CONV_FULL, FM_CONFIG_CONV_SEPARABLE } fm_config_conv;

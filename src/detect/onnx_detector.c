@@ -216,8 +216,8 @@ static detector_scored detector_propose_level(const detector_exporter *self, int
   const fm_onnx_value boxes =
       detector_decode(self, anchors, fm_onnx_op2(onnx, "Gather", deltas, best), &coder, -1);
   fm_onnx_value scores = fm_onnx_op1(onnx, "Sigmoid", fm_onnx_op2(onnx, "Gather", logits, best));
-  scores =
-      detector_mark_small(self, boxes, scores, DETECTOR_PROPOSAL_SIDE, config->rpn_score_thresh);
+  scores = detector_mark_small(self, boxes, scores, DETECTOR_PROPOSAL_SIDE,
+                               fm_model_config_rpn_score_thresh(config));
   const fm_onnx_value first = fm_onnx_index(onnx, 0);
   const fm_onnx_value kept =
       detector_suppress(onnx, fm_onnx_op2(onnx, "Unsqueeze", boxes, first),

@@ -139,7 +139,8 @@ fm_status fm_rpn_propose(fm_rpn *rpn, const fm_rpn_outputs_view *view,
       .view = view,
       .post =
           (size_t)(training ? config->rpn_post_nms_top_n_train : config->rpn_post_nms_top_n_test),
-      .score_thresh = config->rpn_score_thresh,
+      .score_thresh =
+          training ? config->rpn_score_thresh : fm_model_config_rpn_score_thresh(config),
       .nms_thresh = fm_box_decimal(config->rpn_nms_thresh),
   };
   for (int level = 0; level < anchors->level_count; level++) {

@@ -18,7 +18,7 @@
 // Shown sides: multiples of the pyramid's stride, each this much longer than the one before. A plan
 // for a new size costs as much as a look, a look at more than is needed in proportion.
 enum { FOCUS_STEP = 32, FOCUS_SHORTEST = 96 };
-#define FOCUS_GROWTH 1.4
+#define FOCUS_GROWTH 1.15
 
 // The factor of all later looks that keeps the smallest face from being shown too large.
 static float focus_factor(const fm_focus_options *options, const fm_detections *first) {

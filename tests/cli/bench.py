@@ -71,8 +71,8 @@ def bench_file(root):
 
 
 def bench_prediction():
-    """What detect does with a picture: the model that ships looks three times, and other views as they are asked for."""
-    for more, looks in (((), 3), (("--set", "model.views=[0.5, -0.6]"), 2)):
+    """What detect does with a picture: the model that ships looks four times, and other views as they are asked for."""
+    for more, looks in (((), 4), (("--set", "model.views=[0.5, -0.6]"), 2)):
         done = run("--only", "predict", "--size", "200", "--steps", "2", "--precision", "fp32", "--profile", "--json", "--quiet", *more)
         check(done.returncode == 0, f"a prediction is timed: {done.stderr.strip()[-200:]!r}")
         found = json.loads(done.stdout)

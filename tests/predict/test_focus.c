@@ -114,7 +114,7 @@ static void few_sizes_are_shown(void **state) {
     sizes += !seen[step];
     seen[step] = true;
   }
-  assert_true(sizes > 3 && sizes < 12);
+  assert_true(sizes > 3 && sizes < 16);
 }
 
 // Inside the picture its own pixels, beyond it zeros.
