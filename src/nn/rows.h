@@ -79,7 +79,9 @@ int fm_rows_product_positions(int out);
 int fm_rows_filter_channel(int channels, int kernel, int position);
 int fm_rows_filter_positions(int channels);
 
-// A product's inputs for each pixel of such a convolution.
+// As many inputs as a product reads where there are `in`: a multiple of 4. And those for each pixel
+// of a convolution of a picture's planes.
+int fm_rows_product_inputs(int in);
 int fm_rows_image_inputs(int channels);
 
 // Weights of whole numbers in plain order ([out][in]; [channels][kernel][kernel]) as the loops read

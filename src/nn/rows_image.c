@@ -18,7 +18,7 @@ bool fm_rows_knows_image(int channels, int kernel) {
 }
 
 int fm_rows_image_inputs(int channels) {
-  return (channels * IMAGE_TAPS + 3) / 4 * 4;
+  return fm_rows_product_inputs(channels * IMAGE_TAPS);
 }
 
 // Of a row, whose copies reach beyond what the last output reads.

@@ -30,17 +30,18 @@ int fm_rows_product_channel(int out, int position) {
   return channel < out ? channel : -1;
 }
 
-static size_t product_inputs(int in) {
-  return (size_t)(in + PRODUCT_TOGETHER - 1) / PRODUCT_TOGETHER * PRODUCT_TOGETHER;
+int fm_rows_product_inputs(int in) {
+  return (in + PRODUCT_TOGETHER - 1) / PRODUCT_TOGETHER * PRODUCT_TOGETHER;
 }
 
 size_t fm_rows_product_bytes(int in, int out) {
-  return (size_t)fm_rows_product_positions(out) * (product_inputs(in) + sizeof(int32_t));
+  return (size_t)fm_rows_product_positions(out) *
+         ((size_t)fm_rows_product_inputs(in) + sizeof(int32_t));
 }
 
 const int32_t *fm_rows_product_sums(const int8_t *packed, int in, int out) {
   return (const int32_t *)(const void *)(packed + (size_t)fm_rows_product_positions(out) *
-                                                      product_inputs(in));
+                                                      (size_t)fm_rows_product_inputs(in));
 }
 
 // Fours of inputs of a channel, NULL for one of zeros, each `apart` bytes behind the other; the sum
@@ -60,7 +61,7 @@ static int32_t product_pack_channel(int8_t *to, size_t apart, const float *weigh
 
 void fm_rows_pack_product(int8_t *packed, const float *weight, int in, int out) {
   const int positions = fm_rows_product_positions(out);
-  const size_t inputs = product_inputs(in);
+  const size_t inputs = (size_t)fm_rows_product_inputs(in);
   int32_t *sums = (int32_t *)(void *)(packed + (size_t)positions * inputs);
 #pragma omp parallel for schedule(static)
   for (int position = 0; position < positions; ++position) {

@@ -324,13 +324,17 @@ static void working_turn_row(fm_working *working, size_t row, float *out, size_t
       out[pixel * step + c] = from[c * area + pixel] * factor;
 }
 
-// All rows of plain weights.
-static void working_turn_plain(fm_working *working, const float *source, float *out) {
+// `count` rows of plain weights from `first` on, behind each other or together as a group.
+static void working_turn_rows(fm_working *working, size_t first, size_t count, const float *source,
+                              float *out) {
   const fm_working_spec *spec = &working->spec;
   const size_t row = fm_params_elements(working->params, spec->weight) / (size_t)spec->channels;
+  const size_t channels = (size_t)spec->turned;
+  const size_t step = spec->group ? count * channels : channels;
+  const size_t apart = spec->group ? channels : row; // from row to row
 #pragma omp parallel for schedule(static)
-  for (size_t r = 0; r < (size_t)spec->channels; ++r)
-    working_turn_row(working, r, out + r * row, (size_t)spec->turned, source + r * row);
+  for (size_t r = 0; r < count; ++r)
+    working_turn_row(working, first + r, out + r * apart, step, source + (first + r) * row);
 }
 
 // Rows from `first` on, to the primitive's layout.
@@ -351,9 +355,7 @@ static fm_status working_put_rows(fm_working *working, size_t first, float *turn
 static fm_status working_turn(fm_working *working, const float *source) {
   const fm_working_spec *spec = &working->spec;
   const size_t row = fm_params_elements(working->params, spec->weight) / (size_t)spec->channels;
-  const size_t rows = (size_t)working->turned_rows, channels = (size_t)spec->turned;
-  const size_t step = spec->group ? rows * channels : channels;
-  const size_t apart = spec->group ? channels : row; // from row to row
+  const size_t rows = (size_t)working->turned_rows;
   const bool reorders = working->reorder.handle != NULL;
   float *buffer = NULL;
   if (reorders) {
@@ -364,9 +366,7 @@ static fm_status working_turn(fm_working *working, const float *source) {
   for (size_t first = 0; first < (size_t)spec->channels && status == FM_OK; first += rows) {
     uint8_t *group = (uint8_t *)working->memory + first / rows * fm_working_group_bytes(working);
     float *turned = reorders ? buffer : (float *)(void *)group;
-#pragma omp parallel for schedule(static)
-    for (size_t r = 0; r < rows; ++r)
-      working_turn_row(working, first + r, turned + r * apart, step, source + (first + r) * row);
+    working_turn_rows(working, first, rows, source, turned);
     if (reorders)
       status = working_put_rows(working, first, turned);
   }
@@ -403,7 +403,7 @@ static fm_status working_fold_weight(fm_working *working) {
     float *scaled = aligned_alloc(64, (bytes + 63) / 64 * 64);
     FM_CHECK_ALLOC(scaled);
     if (spec->turned)
-      working_turn_plain(working, source, scaled);
+      working_turn_rows(working, 0, (size_t)spec->channels, source, scaled);
     else
       working_scale(working, source, scaled);
     status = working_put(working, scaled);

@@ -48,6 +48,7 @@ static void add_level(const outputs *data, size_t picture, int level, size_t top
 typedef struct limits {
   int pre, post;
   float nms, score;
+  float in_detection; // what a score needs there, where it is more
 } limits;
 
 // The number of proposals of all pictures.
@@ -59,6 +60,8 @@ static size_t check(const outputs *data, fm_rpn *rpn, fm_proposals *proposals, l
   *(training ? &config.rpn_post_nms_top_n_train : &config.rpn_post_nms_top_n_test) = numbers.post;
   config.rpn_nms_thresh = numbers.nms;
   config.rpn_score_thresh = numbers.score;
+  config.rpn_score_thresh_test = numbers.in_detection;
+  const float score = training ? numbers.score : fmaxf(numbers.score, numbers.in_detection);
   assert_int_equal(fm_rpn_propose(rpn, &data->view, &config, training, 4, proposals), FM_OK);
   assert_int_equal(proposals->pictures, OUTPUTS_PICTURES);
   size_t total = 0, all = data->anchors.count;
@@ -69,7 +72,7 @@ static size_t check(const outputs *data, fm_rpn *rpn, fm_proposals *proposals, l
   for (size_t picture = 0; picture < OUTPUTS_PICTURES; picture++) {
     c.count = 0;
     for (int level = 0; level < OUTPUTS_LEVELS; level++)
-      add_level(data, picture, level, (size_t)numbers.pre, numbers.score, &c);
+      add_level(data, picture, level, (size_t)numbers.pre, score, &c);
     const fm_nms_input nms = {.boxes = c.boxes,
                               .scores = c.scores,
                               .groups = c.levels,
@@ -102,15 +105,21 @@ static void proposals_are_those_of_torchvisions_steps(void **state) {
     outputs_make(&data, seed, 1);
     // Every cut by itself, none, and all together; few and many candidates in turn in the same
     // memory.
-    check(&data, &rpn, &proposals, (limits){100000, 100000, 1, 0}, true);
-    const size_t thinned = check(&data, &rpn, &proposals, (limits){100000, 100000, 0.7f, 0}, true);
-    assert_int_equal(check(&data, &rpn, &proposals, (limits){100000, 50, 0.7f, 0}, true), 150);
-    const size_t few = check(&data, &rpn, &proposals, (limits){20, 100000, 0.7f, 0}, true);
+    check(&data, &rpn, &proposals, (limits){100000, 100000, 1, 0, 0}, true);
+    const size_t thinned =
+        check(&data, &rpn, &proposals, (limits){100000, 100000, 0.7f, 0, 0}, true);
+    assert_int_equal(check(&data, &rpn, &proposals, (limits){100000, 50, 0.7f, 0, 0}, true), 150);
+    const size_t few = check(&data, &rpn, &proposals, (limits){20, 100000, 0.7f, 0, 0}, true);
     assert_true(few < thinned && few <= 3 * 60);
-    const size_t sure = check(&data, &rpn, &proposals, (limits){100000, 100000, 0.7f, 0.7f}, true);
+    const size_t sure =
+        check(&data, &rpn, &proposals, (limits){100000, 100000, 0.7f, 0.7f, 0}, true);
     assert_true(sure > 0 && sure < thinned);
-    check(&data, &rpn, &proposals, (limits){30, 40, 0.5f, 0.6f}, false);
-    assert_int_equal(check(&data, &rpn, &proposals, (limits){30, 40, 0.5f, 1}, false), 0);
+    check(&data, &rpn, &proposals, (limits){30, 40, 0.5f, 0.6f, 0}, false);
+    assert_int_equal(check(&data, &rpn, &proposals, (limits){30, 40, 0.5f, 1, 0}, false), 0);
+    assert_int_equal(check(&data, &rpn, &proposals, (limits){30, 40, 0.5f, 0.3f, 1}, false), 0);
+    check(&data, &rpn, &proposals, (limits){30, 40, 0.5f, 0.3f, 0.6f}, false);
+    assert_int_equal(check(&data, &rpn, &proposals, (limits){100000, 100000, 0.7f, 0.7f, 1}, true),
+                     sure);
     outputs_release(&data);
   }
   fm_rpn_release(&rpn);
