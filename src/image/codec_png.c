@@ -127,7 +127,10 @@ static fm_status codec_png_write(codec_png *codec, const fm_image *image, FILE *
   png_set_IHDR(png, codec->info, (png_uint_32)image->width, (png_uint_32)image->height, 8,
                PNG_COLOR_TYPE_RGB, PNG_INTERLACE_NONE, PNG_COMPRESSION_TYPE_BASE,
                PNG_FILTER_TYPE_BASE);
-  png_set_compression_level(png, 4); // a quarter of the time of the usual 6, hardly larger
+  // On photographs a sixth of the time that zlib's usual level with a filter chosen for each row
+  // takes, for a seventh more bytes.
+  png_set_compression_level(png, 1);
+  png_set_filter(png, PNG_FILTER_TYPE_BASE, PNG_FILTER_PAETH);
   png_write_info(png, codec->info);
   for (size_t y = 0; y < (size_t)image->height; y++)
     png_write_row(png, image->pixels + y * (size_t)image->width * 3);

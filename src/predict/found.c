@@ -90,6 +90,16 @@ static fm_status found_all(const fm_find_options *options, fm_picture_queue *que
   return status == FM_END ? FM_OK : status;
 }
 
+// After a failure its message stays, whatever the last pictures' drawing has to say.
+static fm_status found_end_drawing(fm_found_drawing *drawing, fm_status status) {
+  char *message = status < 0 ? strdup(fm_error_message()) : NULL;
+  const fm_status drawn = fm_found_drawing_close(drawing);
+  if (status < 0)
+    status = fm_fail(status, "%s", message ? message : "out of memory");
+  free(message);
+  return status < 0 ? status : drawn;
+}
+
 fm_status fm_find_faces(const fm_find_options *options, fm_found_list *out) {
   *out = (fm_found_list){.classes = fm_predictor_classes(options->predictor),
                          .beyond = fm_predictor_beyond(options->predictor)};
@@ -107,6 +117,5 @@ fm_status fm_find_faces(const fm_find_options *options, fm_found_list *out) {
   if (status >= 0)
     status = found_all(options, queue, drawing, out);
   fm_picture_queue_close(queue);
-  const fm_status drawn = fm_found_drawing_close(drawing);
-  return status < 0 ? status : drawn;
+  return found_end_drawing(drawing, status);
 }

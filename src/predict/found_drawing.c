@@ -1,6 +1,8 @@
-// Drawing and writing one picture at a time, on a thread of its own.
+// A few pictures are kept until each thread has one, since networks and drawings that run at the
+// same time would wait for each other.
 #include "predict/found_drawing.h"
 
+#include <omp.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,19 +10,23 @@
 #include <strings.h>
 
 #include "base/file.h"
-#include "base/worker.h"
 #include "image/draw.h"
 
-enum { FOUND_LABEL_BYTES = 160, FOUND_JPEG_QUALITY = 92 };
+enum { FOUND_LABEL_BYTES = 160, FOUND_JPEG_QUALITY = 92, FOUND_AT_ONCE_MAX = 8 };
+
+// A picture to be drawn on, and how that went; `message` is heap, NULL when nothing is to be said.
+typedef struct found_item {
+  const fm_found_picture *found;
+  fm_image image;
+  fm_status status;
+  char *message;
+} found_item;
 
 struct fm_found_drawing {
   const fm_find_options *options;
   const fm_classes *classes;
-  fm_worker worker;
-  const fm_found_picture *found; // under way, NULL: none
-  fm_image image;                // its
-  fm_status status;              // of the picture before
-  char *message;                 // NULL when nothing is to be said
+  found_item items[FOUND_AT_ONCE_MAX];
+  int count, room;
 };
 
 // Small pictures are enlarged, so that names can be read. The weakest face is drawn first.
@@ -60,99 +66,70 @@ static fm_status found_write(const fm_found_picture *found, const fm_image *imag
 }
 
 // What was found in a picture stays when it cannot be drawn on: then there is only a message. A
-// message is of the thread that fails, so it is kept for the other.
-static fm_status found_drawing_run(const fm_found_drawing *self, fm_image *image, char **message) {
-  const fm_found_picture *found = self->found;
-  fm_status status = found_draw(found, self->classes, image);
-  const bool drawn = status == FM_OK;
+// message is of the thread that fails, so it is kept for the one that reports it.
+static void found_item_run(const fm_found_drawing *self, found_item *item) {
+  item->status = found_draw(item->found, self->classes, &item->image);
+  const bool drawn = item->status == FM_OK;
   if (drawn)
-    status = found_write(found, image, self->options->folder);
-  if (status == FM_OK)
-    return FM_OK;
-  if (asprintf(message, "%s%s%s", drawn ? "" : found->path, drawn ? "" : ": ", fm_error_message()) <
-      0) {
-    *message = NULL;
-    return FM_ERR_MEMORY;
+    item->status = found_write(item->found, &item->image, self->options->folder);
+  fm_image_release(&item->image);
+  if (item->status == FM_OK)
+    return;
+  if (asprintf(&item->message, "%s%s%s", drawn ? "" : item->found->path, drawn ? "" : ": ",
+               fm_error_message()) < 0) {
+    item->message = NULL;
+    item->status = FM_ERR_MEMORY;
+  } else if (!drawn && item->status != FM_ERR_MEMORY) {
+    item->status = FM_OK;
   }
-  return drawn || status == FM_ERR_MEMORY ? status : FM_OK;
 }
 
-static void *found_drawing_main(void *user) {
-  fm_found_drawing *self = user;
-  pthread_mutex_lock(&self->worker.mutex);
-  for (;;) {
-    while (!self->worker.closing && !self->found)
-      pthread_cond_wait(&self->worker.changed, &self->worker.mutex);
-    if (!self->found)
-      break;
-    fm_image image = self->image;
-    self->image = (fm_image){0};
-    pthread_mutex_unlock(&self->worker.mutex);
-    char *message = NULL;
-    const fm_status status = found_drawing_run(self, &image, &message);
-    fm_image_release(&image);
-    pthread_mutex_lock(&self->worker.mutex);
-    self->status = status;
-    self->message = message;
-    self->found = NULL;
-    pthread_cond_broadcast(&self->worker.changed);
-  }
-  pthread_mutex_unlock(&self->worker.mutex);
-  return NULL;
+// The first failure is kept, and what else is to be said is said.
+static fm_status found_item_report(const fm_found_drawing *self, found_item *item,
+                                   fm_status status) {
+  if (item->status < 0 && status == FM_OK)
+    status = fm_fail(item->status, "%s", item->message ? item->message : "out of memory");
+  else if (item->message && self->options->on_failure)
+    self->options->on_failure(self->options->user, item->message);
+  free(item->message);
+  *item = (found_item){0};
+  return status;
+}
+
+static fm_status found_drawing_flush(fm_found_drawing *self) {
+#pragma omp parallel for schedule(dynamic)
+  for (int i = 0; i < self->count; ++i)
+    found_item_run(self, &self->items[i]);
+  fm_status status = FM_OK;
+  for (int i = 0; i < self->count; ++i)
+    status = found_item_report(self, &self->items[i], status);
+  self->count = 0;
+  return status;
 }
 
 fm_status fm_found_drawing_open(fm_found_drawing **out, const fm_find_options *options,
                                 const fm_classes *classes) {
-  *out = NULL;
   fm_found_drawing *self = calloc(1, sizeof *self);
+  *out = self;
   FM_CHECK_ALLOC(self);
+  const int threads = omp_get_max_threads();
   self->options = options;
   self->classes = classes;
-  const fm_status status = fm_worker_start(&self->worker, found_drawing_main, self);
-  if (status < 0) {
-    free(self);
-    return status;
-  }
-  *out = self;
+  self->room = threads < FOUND_AT_ONCE_MAX ? threads : FOUND_AT_ONCE_MAX;
   return FM_OK;
-}
-
-// Passes on how the picture before ended; none is under way.
-static fm_status found_drawing_result(fm_found_drawing *self) {
-  const fm_status before = self->status;
-  char *message = self->message;
-  self->status = FM_OK;
-  self->message = NULL;
-  fm_status status = FM_OK;
-  if (before < 0)
-    status = fm_fail(before, "%s", message ? message : "out of memory");
-  else if (message && self->options->on_failure)
-    self->options->on_failure(self->options->user, message);
-  free(message);
-  return status;
 }
 
 fm_status fm_found_drawing_put(fm_found_drawing *drawing, const fm_found_picture *found,
                                fm_image *image) {
-  pthread_mutex_lock(&drawing->worker.mutex);
-  while (drawing->found)
-    pthread_cond_wait(&drawing->worker.changed, &drawing->worker.mutex);
-  const fm_status status = found_drawing_result(drawing);
-  if (status == FM_OK) {
-    drawing->found = found;
-    drawing->image = *image;
-    *image = (fm_image){0};
-    pthread_cond_broadcast(&drawing->worker.changed);
-  }
-  pthread_mutex_unlock(&drawing->worker.mutex);
-  return status;
+  drawing->items[drawing->count++] = (found_item){.found = found, .image = *image};
+  *image = (fm_image){0};
+  return drawing->count < drawing->room ? FM_OK : found_drawing_flush(drawing);
 }
 
 fm_status fm_found_drawing_close(fm_found_drawing *drawing) {
   if (!drawing)
     return FM_OK;
-  fm_worker_stop(&drawing->worker); // which ends the picture under way
-  const fm_status status = found_drawing_result(drawing);
+  const fm_status status = found_drawing_flush(drawing);
   free(drawing);
   return status;
 }

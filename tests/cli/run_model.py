@@ -119,6 +119,23 @@ def check_detect_keeps(folder, data, pictures):
     check_fails(detect(f"{kept}/su*"), 1, "only folders", "a glob of folders alone")
 
 
+def check_detect_draws(folder, pictures):
+    """Pictures are drawn on a few at a time: none is left out at the end, and one that cannot be written is named."""
+    plain, drawn = folder / "three", {}
+    plain.mkdir()
+    for name, picture in zip("abc", pictures):
+        shutil.copy(picture, plain / f"{name}.png")
+    for threads in (1, 2):
+        out = folder / f"drawn_by_{threads}"
+        detect(plain, "--out", out, "--threads", threads)
+        drawn[threads] = {path.name: path.read_bytes() for path in out.glob("*.png")}
+    check(sorted(drawn[2]) == ["a.png", "b.png", "c.png"] and drawn[1] == drawn[2], "two threads draw what one does")
+    out = folder / "in_the_way"
+    (out / "a.png").mkdir(parents=True)
+    check_fails(detect(plain, "--out", out, "--threads", 2), 1, str(out / "a.png"), "a picture that cannot be written")
+    check((out / "b.png").read_bytes() == drawn[2]["b.png"], "the other thread's is")
+
+
 def check_evaluate(folder, data):
     split, out = folder / "split.json", folder / "evaluation"
     run("split", data, "--folds", 2, "--out", split)
@@ -281,6 +298,7 @@ def main():
         run("synth", "--count", 12, "--seed", 3, "--out", data)
         check_detect(folder, sorted((data / "images").iterdir()))
         check_detect_keeps(folder, data, sorted((data / "images").iterdir()))
+        check_detect_draws(folder, sorted((data / "images").iterdir()))
         check_evaluate(folder, data)
         check_int8(folder, data)
         check_shipped(data)
