@@ -26,7 +26,7 @@ struct fm_found_drawing {
   const fm_find_options *options;
   const fm_classes *classes;
   found_item items[FOUND_AT_ONCE_MAX];
-  int count, room;
+  int count;
 };
 
 // Small pictures are enlarged, so that names can be read. The weakest face is drawn first.
@@ -112,10 +112,8 @@ fm_status fm_found_drawing_open(fm_found_drawing **out, const fm_find_options *o
   fm_found_drawing *self = calloc(1, sizeof *self);
   *out = self;
   FM_CHECK_ALLOC(self);
-  const int threads = omp_get_max_threads();
   self->options = options;
   self->classes = classes;
-  self->room = threads < FOUND_AT_ONCE_MAX ? threads : FOUND_AT_ONCE_MAX;
   return FM_OK;
 }
 
@@ -123,7 +121,8 @@ fm_status fm_found_drawing_put(fm_found_drawing *drawing, const fm_found_picture
                                fm_image *image) {
   drawing->items[drawing->count++] = (found_item){.found = found, .image = *image};
   *image = (fm_image){0};
-  return drawing->count < drawing->room ? FM_OK : found_drawing_flush(drawing);
+  const bool full = drawing->count == FOUND_AT_ONCE_MAX || drawing->count >= omp_get_max_threads();
+  return full ? found_drawing_flush(drawing) : FM_OK;
 }
 
 fm_status fm_found_drawing_close(fm_found_drawing *drawing) {

@@ -296,9 +296,10 @@ def main():
         folder = Path(name)
         data = folder / "data"
         run("synth", "--count", 12, "--seed", 3, "--out", data)
-        check_detect(folder, sorted((data / "images").iterdir()))
-        check_detect_keeps(folder, data, sorted((data / "images").iterdir()))
-        check_detect_draws(folder, sorted((data / "images").iterdir()))
+        pictures = sorted((data / "images").iterdir())
+        check_detect(folder, pictures)
+        check_detect_keeps(folder, data, pictures)
+        check_detect_draws(folder, pictures)
         check_evaluate(folder, data)
         check_int8(folder, data)
         check_shipped(data)
